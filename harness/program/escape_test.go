@@ -1,0 +1,103 @@
+package program
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Programs that try to get away, or to take others with them.
+
+func TestDaemon(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		proc := g.start(t.Context(), inC(t, `int main() {
+			if (fork()) return 0;
+			setsid();
+			if (fork()) return 0;
+			for (int i = 0; i < 1024; i++) close(i);
+			signal(SIGTERM, SIG_IGN); signal(SIGHUP, SIG_IGN); prctl(PR_SET_PDEATHSIG, 0);
+			for (;;) pause(); }`))
+		if err := proc.AwaitExit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		o := proc.Stop(ReasonNotNeeded)
+		if !o.ExitedZero() || o.Survivors < 1 {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+// A child that outlives the first process by a moment, and prints, is waited for.
+func TestLateChild(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		proc := g.start(t.Context(), shell(t, "(read line; echo $line) <&0 & exit 0"))
+		if err := proc.AwaitExit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		proc.Feed([]byte("late\n"))
+		if o := proc.Wait(t.Context()); o.InWords != "exited with status 0" || o.Survivors != 0 {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+func TestKillsEverybody(t *testing.T) {
+	for _, script := range []string{"kill -9 -1; kill -9 0", "trap '' TERM; kill -TERM 0; kill -TERM -1; exit 4", "kill -STOP -1; exit 5",
+		fmt.Sprintf("kill -9 %d; kill -9 -%d; exit 6", os.Getpid(), os.Getpid()),
+		"kill -9 $PPID; kill -9 1; exit 7"} {
+		t.Run(script, func(t *testing.T) {
+			eachWay(t, func(t *testing.T, g *ground) {
+				bystander := g.start(t.Context(), shell(t, "exec sleep 1000"))
+				g.run(shell(t, script))
+				if o := bystander.Stop(ReasonNotNeeded); !o.Stopped {
+					t.Errorf("the other program: %s", o.InWords)
+				}
+			})
+		})
+	}
+}
+
+func TestForkBomb(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		o := g.within(2*time.Second, inC(t, `int main() { for (;;) if (fork() < 0) usleep(1000); }`), func(s *Start) {
+			s.Limits.Processes = 400
+		})
+		if !o.Stopped {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+// Each process ends when it has made the next one, so that whoever looks comes too late.
+func TestForkChain(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		o := g.within(500*time.Millisecond, inC(t, `int main() { for (;;) { setsid(); if (fork() > 0) _exit(0); } }`))
+		if o.StartError != "" {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+func TestThreadBomb(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		o := g.within(2*time.Second, inC(t, `void *idle(void *p) { for (;;) pause(); }
+			int main() { pthread_t t; pthread_attr_t a; pthread_attr_init(&a); pthread_attr_setstacksize(&a, 65536);
+			int n = 0; while (n < 3000 && !pthread_create(&t, &a, idle, 0)) n++;
+			printf("%d\n", n); fflush(stdout); for (;;) pause(); }`), func(s *Start) { s.Limits.Processes = 400 })
+		if n := strings.TrimSpace(string(o.Stdout)); n == "3000" {
+			t.Errorf("%s threads", n)
+		}
+	})
+}
+
+// The program must not reach the process that keeps it, nor the harness, by debugging them.
+func TestDebugsItsKeeper(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		g.run(inC(t, `#include <sys/ptrace.h>
+			int main() {
+			ptrace(PTRACE_ATTACH, getppid(), 0, 0); ptrace(PTRACE_ATTACH, 1, 0, 0);
+			kill(getppid(), SIGSTOP); kill(1, SIGKILL); kill(getppid(), SIGKILL); return 0; }`))
+	})
+}

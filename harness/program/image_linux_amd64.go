@@ -1,0 +1,3 @@
+package program
+
+const arm64 = false

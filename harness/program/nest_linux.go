@@ -1,0 +1,102 @@
+//go:build amd64 || arm64
+
+package program
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// nest is a pid namespace for a traced program, which is forked by its tracer and not by a keeper. The first
+// process in it does nothing but take in orphans. When it is ended, so is all that is in the namespace, and
+// no signal gets out. It also ends with the harness, whose end of a pipe it reads from.
+type nest struct {
+	number     int
+	namespaces []*os.File // pid and ipc
+	hold       *os.File   // its writing end
+
+	once sync.Once
+}
+
+// newNest makes one. It fails where namespaces are not allowed.
+func newNest(l Limits) (*nest, error) {
+	file, err := nestImage(l).file()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer theirs.Close()
+	pid, err := syscall.ForkExec("/proc/self/fd/1", []string{"nest"}, &syscall.ProcAttr{
+		Dir: "/", Env: []string{}, Files: []uintptr{theirs.Fd(), file.Fd()},
+		Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC},
+	})
+	if err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("make a pid namespace: %w", err)
+	}
+	n := &nest{number: pid, hold: ours}
+	for _, kind := range []string{"pid", "ipc"} {
+		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+		if err != nil {
+			n.end()
+			n.awaitEnd()
+			return nil, fmt.Errorf("hold the pid namespace: %w", err)
+		}
+		n.namespaces = append(n.namespaces, f)
+	}
+	return n, nil
+}
+
+// nestImage is what the first process of the namespace does.
+func nestImage(l Limits) *image {
+	im := &image{}
+	im.add(unix.SYS_CLOSE, 1)
+	addMostProcesses(im, 1, l)
+	const ignore = 1 // SIG_IGN: children need not be waited for
+	im.add(unix.SYS_RT_SIGACTION, uint64(unix.SIGCHLD), im.words(ignore, 0, 0, 0), 0, 8)
+	read := im.add(unix.SYS_READ, 0, im.words(0), 1) // until the harness closes the pipe, or is gone
+	im.add(unix.SYS_EXIT_GROUP, 0)
+	im.steps[read].more = read
+	return im
+}
+
+// enter makes the children of the calling thread members of the namespace.
+func (n *nest) enter() error {
+	for i, kind := range []int{unix.CLONE_NEWPID, unix.CLONE_NEWIPC} {
+		if err := unix.Setns(int(n.namespaces[i].Fd()), kind); err != nil {
+			return fmt.Errorf("enter the pid namespace: %w", err)
+		}
+	}
+	return nil
+}
+
+// end ends all processes in the namespace. It does not wait.
+func (n *nest) end() {
+	n.once.Do(func() {
+		_ = unix.Kill(n.number, unix.SIGKILL) // awaitEnd comes later, so the number is still its own
+		n.hold.Close()
+		for _, f := range n.namespaces {
+			f.Close()
+		}
+	})
+}
+
+// awaitEnd waits until no process is left in the namespace. Those that the harness is the parent of have to
+// be waited for before.
+func (n *nest) awaitEnd() {
+	for {
+		_, err := unix.Wait4(n.number, nil, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}

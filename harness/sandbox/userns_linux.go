@@ -1,0 +1,178 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// marker is the environment variable that keeps a process from entering a user namespace twice. Its value
+// is "pipe N" at the start of the second self, N being the descriptor on which that one tells the first how
+// it went, and "entered" in it and in all its descendants from then on.
+const marker = "TCPWITNESS_USERNS"
+
+// granted are the capabilities of the process in its user namespace: what it takes to make network
+// namespaces, to configure and capture in them, to trace, and to give programs their own process ids.
+var granted = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_PTRACE}
+
+// EnterUserNamespace gets the process the right to make network namespaces. It is meant to be the first
+// call of main or TestMain, before anything was printed, started or opened.
+//
+// A process that has that right, such as root's, goes on: reexecuted is false. Otherwise the running binary
+// is started once more, with the same arguments, files and environment, in a user namespace of its own,
+// where the user keeps its ids and gets the capabilities that sandboxes need, as ambient ones. They end at
+// Sandbox.Enter and Sandbox.Do, so programs started there have the user's own rights. The first self passes
+// signals on and waits; then reexecuted is true, and the caller should os.Exit(exit), exit being the status
+// of the second self. Where a signal killed that one, the first self dies by the same signal. The second
+// self never outlives the first.
+//
+// Where the machine does not allow it, reexecuted is false and err says why; the process can go on with
+// Shared isolation. The network namespace of the process itself stays the host's in all cases.
+func EnterUserNamespace() (exit int, reexecuted bool, err error) {
+	switch value := os.Getenv(marker); {
+	case strings.HasPrefix(value, "pipe "):
+		return beSecondSelf(value)
+	case value != "":
+		return 0, false, nil
+	}
+	if tryUnshare() == nil {
+		return 0, false, nil
+	}
+	exit, reexecuted, err = beFirstSelf()
+	if err != nil {
+		err = fmt.Errorf("enter a user namespace: %w", err)
+	}
+	return exit, reexecuted, err
+}
+
+func tryUnshare() error {
+	return onThread(func() error { return unix.Unshare(unix.CLONE_NEWNET) })
+}
+
+// beSecondSelf tells the first self whether network namespaces can be made now. Where not, this process
+// has no purpose and is to exit.
+func beSecondSelf(value string) (exit int, reexecuted bool, err error) {
+	os.Setenv(marker, "entered")
+	fd, err := strconv.Atoi(strings.TrimPrefix(value, "pipe "))
+	if err != nil {
+		return 0, false, fmt.Errorf("enter a user namespace: %s=%q: %w", marker, value, err)
+	}
+	report := os.NewFile(uintptr(fd), "report to the first self")
+	if report == nil {
+		return 0, false, fmt.Errorf("enter a user namespace: %s=%q: %w", marker, value, os.ErrInvalid)
+	}
+	defer report.Close()
+	if err := tryUnshare(); err != nil {
+		fmt.Fprintf(report, "unshare the network namespace: %v", err)
+		return 0, true, nil
+	}
+	return 0, false, nil
+}
+
+// beFirstSelf starts the second self and accompanies it to its end.
+func beFirstSelf() (exit int, reexecuted bool, err error) {
+	// The second self is to end with this thread, which has to stay therefore.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, passedOn...)
+	pid, report, err := startSecondSelf()
+	if err != nil {
+		signal.Stop(signals)
+		return 0, false, err
+	}
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		for s := range signals {
+			unix.Kill(pid, s.(syscall.Signal))
+		}
+	})
+	refusal, _ := io.ReadAll(report)
+	report.Close()
+
+	awaitEnd(pid)
+	// While the ended process is not waited for, its id is not another one's.
+	signal.Stop(signals)
+	close(signals)
+	passing.Wait()
+	var status unix.WaitStatus
+	if _, err := waitFor(pid, &status); err != nil {
+		return 1, true, fmt.Errorf("wait for the second self: %w", err)
+	}
+	if len(refusal) > 0 {
+		return 0, false, errors.New(string(refusal))
+	}
+	if status.Signaled() {
+		dieBy(status.Signal())
+		return 128 + int(status.Signal()), true, nil
+	}
+	return status.ExitStatus(), true, nil
+}
+
+// awaitEnd waits until a child has ended, and leaves its status to be waited for.
+func awaitEnd(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// passedOn are the signals that are meant for the program as a whole.
+var passedOn = []os.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
+}
+
+func startSecondSelf() (pid int, report *os.File, err error) {
+	report, answer, err := os.Pipe()
+	if err != nil {
+		return 0, nil, err
+	}
+	defer answer.Close()
+	// The descriptor keeps its number in the second self, as all inherited ones do.
+	if _, err := unix.FcntlInt(answer.Fd(), unix.F_SETFD, 0); err != nil {
+		report.Close()
+		return 0, nil, err
+	}
+	environment := slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		return strings.HasPrefix(entry, marker+"=")
+	})
+	uid, gid := os.Geteuid(), os.Getegid()
+	pid, err = syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
+		Env:   append(environment, fmt.Sprintf("%s=pipe %d", marker, answer.Fd())),
+		Files: []uintptr{0, 1, 2},
+		Sys: &syscall.SysProcAttr{
+			Cloneflags:  unix.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
+			AmbientCaps: granted,
+			Pdeathsig:   unix.SIGKILL,
+			// A terminal's signals then reach the first self only, which passes them on: once, not twice.
+			Setpgid: true,
+		},
+	})
+	if err != nil {
+		report.Close()
+		return 0, nil, err
+	}
+	return pid, report, nil
+}
+
+// dieBy ends the process by a signal, so that its parent sees what the second self died of.
+func dieBy(s unix.Signal) {
+	signal.Reset(s)
+	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	unix.Kill(unix.Getpid(), s)
+}

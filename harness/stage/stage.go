@@ -1,0 +1,225 @@
+// Package stage puts a scenario together and yields its record: two ends in a private sandbox, a running
+// capture, and a log of every call. A spec speaks to its two ends, [Stage.Client] and [Stage.Server], and
+// to what the wire shows, [Stage.Conversation].
+//
+// A spec ends early in one of four ways: something it expected did not hold (a failure), the scene could
+// not be set or the harness failed (an error), something cannot be observed on this machine (a skip), or
+// the run was interrupted. [Attempt] tells them apart.
+package stage
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"tcpwitness/harness/capture"
+	"tcpwitness/harness/evidence"
+	"tcpwitness/harness/sandbox"
+	"tcpwitness/harness/sockets"
+)
+
+// Theatre is where scenarios are played: it has sandboxes ready and knows what the machine allows. One
+// process has one.
+type Theatre struct {
+	Ability sandbox.Ability
+	// API, where set, takes the place of the kernel's sockets API: it is given the kernel's and yields the
+	// one to use. That is how implementations known to be broken are tried.
+	API func(kernel sockets.API) sockets.API
+	// Tamper, where set, changes what the capture shows. That is how a wire that misbehaves is tried.
+	Tamper func([]evidence.Packet) []evidence.Packet
+
+	pool  *sandbox.Pool[*capture.Capture]
+	quiet sync.RWMutex // held for reading while something is prepared in the background
+}
+
+// Open makes a theatre. It must be closed.
+func Open(ability sandbox.Ability) *Theatre {
+	t := &Theatre{Ability: ability}
+	plan := sandbox.Plan[*capture.Capture]{Isolation: ability.Isolation, Depth: 2, Gate: t.quiet.RLocker()}
+	if ability.Capture {
+		plan.Attach = func(sb *sandbox.Sandbox) (*capture.Capture, error) { return capture.Open(sb, capture.Options{}) }
+		plan.Detach = func(c *capture.Capture) { c.Close() }
+	}
+	t.pool = sandbox.NewPool(plan)
+	return t
+}
+
+// Close lets go of what was prepared.
+func (t *Theatre) Close() error { return t.pool.Close() }
+
+// Scene says what is to be played.
+type Scene struct {
+	Name  string   // unique in the suite
+	Rules []string // ids of the rules that it is staged for
+	Title string
+	IPv6  bool
+}
+
+// Stage is one scenario while it is played.
+type Stage struct {
+	Client, Server *Endpoint
+	Sandbox        *sandbox.Sandbox
+
+	scene   Scene
+	ctx     context.Context
+	theatre *Theatre
+	capture *capture.Capture
+	log     *sockets.Log
+	working sync.WaitGroup // calls that have begun
+	cleanup []func()
+	steps   map[int]bool // calls, by number, that only set the scene
+	looked  []int        // frames that the spec has looked at, by number
+	quiet   bool         // the theatre prepares nothing meanwhile
+	settler *settler
+	run     evidence.Run
+}
+
+// Set takes a sandbox and sets a stage in it. The context's end is the deadline of everything that the
+// spec waits for. The stage must be finished.
+func (t *Theatre) Set(ctx context.Context, scene Scene) (*Stage, error) {
+	sb, packets, err := t.pool.Take(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("set the stage of %s: %w", scene.Name, err)
+	}
+	s := &Stage{Sandbox: sb, scene: scene, ctx: ctx, theatre: t, capture: packets, log: sockets.NewLog(), steps: map[int]bool{}}
+	s.run = evidence.Run{
+		Schema: evidence.Schema, Scenario: scene.Name, Rules: scene.Rules, Title: scene.Title,
+		Started: evidence.Now(), Host: t.Host(),
+		Ends: []evidence.End{{Name: evidence.Client, Kind: "in-process"}, {Name: evidence.Server, Kind: "in-process"}},
+	}
+	if scene.IPv6 && !sb.Address6().IsValid() {
+		s.run.Missing = append(s.run.Missing, evidence.Missing{What: evidence.MissingNamespace, Why: "the loopback has no IPv6"})
+	}
+	s.run.Address = s.ServerAddress()
+	if packets == nil {
+		s.run.Missing = append(s.run.Missing, evidence.Missing{What: evidence.MissingCapture, Why: t.Ability.WhyNotCapture})
+	}
+	var api sockets.API = s.kernel(nil)
+	if t.API != nil {
+		api = t.API(api)
+	}
+	s.Client = &Endpoint{Name: evidence.Client, API: api, stage: s}
+	s.Server = &Endpoint{Name: evidence.Server, API: api, stage: s}
+	return s, nil
+}
+
+// Host describes the machine for the record.
+func (t *Theatre) Host() evidence.Host {
+	os, kernel := system()
+	return evidence.Host{
+		OS: os, Kernel: kernel, Isolation: t.Ability.Isolation.String(),
+		Capture: t.Ability.Capture, Trace: t.Ability.Trace,
+	}
+}
+
+// Context ends with the deadline of the spec.
+func (s *Stage) Context() context.Context { return s.ctx }
+
+// Domain is the address family of the scenario, AF_INET or AF_INET6.
+func (s *Stage) Domain() int {
+	if s.scene.IPv6 {
+		return syscall.AF_INET6
+	}
+	return syscall.AF_INET
+}
+
+// ServerAddress is the address and port that the server is to serve on.
+func (s *Stage) ServerAddress() netip.AddrPort {
+	if s.scene.IPv6 {
+		return netip.AddrPortFrom(s.Sandbox.Address6(), s.Sandbox.Port())
+	}
+	return netip.AddrPortFrom(s.Sandbox.Address(), s.Sandbox.Port())
+}
+
+// OtherAddress is a second local address.
+func (s *Stage) OtherAddress() netip.Addr {
+	if s.scene.IPv6 {
+		return netip.IPv6Loopback()
+	}
+	return s.Sandbox.ClientAddress()
+}
+
+// AnyAddress is the unspecified address of the scenario's family.
+func (s *Stage) AnyAddress() netip.Addr {
+	if s.scene.IPv6 {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// FirstCall is the first call of its kind that an end made.
+func (s *Stage) FirstCall(end string, op evidence.Op) evidence.Call {
+	for _, c := range s.log.Calls() {
+		if c.End == end && c.Op == op {
+			return c
+		}
+	}
+	s.fault("the %s has made no call of %s", end, op)
+	return evidence.Call{}
+}
+
+// Finish ends the scenario and yields its record. The capture ends first, so that it shows what the spec
+// did and not how its sockets were cleared away.
+func (s *Stage) Finish(ctx context.Context) *evidence.Run {
+	if s.capture != nil {
+		packets, err := s.capture.Stop(ctx)
+		if err != nil {
+			s.run.Faults = append(s.run.Faults, err.Error())
+		}
+		s.run.Packets = s.seen(packets)
+		s.run.Interfaces = []evidence.Interface{s.capture.Interface()}
+		s.capture.Close()
+	}
+	s.run.Calls = s.log.Calls()
+	s.run.Ended = evidence.Now()
+	for i := len(s.cleanup) - 1; i >= 0; i-- {
+		s.cleanup[i]()
+	}
+	s.clear(ctx)
+	if err := s.Sandbox.Close(); err != nil {
+		s.run.Faults = append(s.run.Faults, err.Error())
+	}
+	return &s.run
+}
+
+// clear closes what the spec left open and sees blocked calls return.
+func (s *Stage) clear(ctx context.Context) {
+	for _, fd := range s.leftOpen() {
+		s.kernel(nil).Shutdown(fd, syscall.SHUT_RDWR) // wakes whoever is blocked on it
+	}
+	ended := make(chan struct{})
+	go func() {
+		s.working.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.run.Faults = append(s.run.Faults, "a call did not return when its socket was shut down")
+	}
+	for _, fd := range s.leftOpen() {
+		s.kernel(nil).Close(fd)
+	}
+}
+
+// leftOpen lists the descriptors that recorded calls made and no recorded call closed.
+func (s *Stage) leftOpen() []int {
+	open := map[int]bool{}
+	for _, c := range s.log.Calls() {
+		switch {
+		case c.NewFD != nil && c.Succeeded():
+			open[*c.NewFD] = true
+		case c.Op == evidence.OpClose && c.Succeeded():
+			delete(open, c.FD)
+		}
+	}
+	var fds []int
+	for fd := range open {
+		if sockets.Identity(fd) != 0 {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}

@@ -1,0 +1,175 @@
+package suites
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/reporters"
+
+	"tcpwitness/harness/evidence"
+	"tcpwitness/harness/report"
+	"tcpwitness/harness/rules"
+	"tcpwitness/harness/sandbox"
+	"tcpwitness/harness/stage"
+)
+
+// House is what the specs of one process share: the theatre they play in, the settings, and the folder
+// for the evidence.
+type House struct {
+	Settings Settings
+	Ability  sandbox.Ability
+	Out      string // folder of this run's evidence
+
+	theatre *stage.Theatre
+}
+
+// theHouse is nil in a binary that only links the specs.
+var theHouse *House
+
+// Enter makes the house that the specs of this process use.
+func Enter(settings Settings, ability sandbox.Ability) {
+	theHouse = &House{Settings: settings, Ability: ability}
+}
+
+// Out proposes a folder for a run's evidence under a folder of runs.
+func Out(runs string) string {
+	return filepath.Join(runs, fmt.Sprintf("%s-%d", time.Now().Format("20060102-150405"), os.Getpid()))
+}
+
+const resultEntry = "tcpwitness result"
+
+var _ = SynchronizedBeforeSuite(func() []byte {
+	fmt.Println(theHouse.Ability)
+	return []byte(theHouse.Out)
+}, func(out []byte) {
+	theHouse.Out = string(out)
+	theHouse.theatre = stage.Open(theHouse.Ability)
+	DeferCleanup(theHouse.theatre.Close)
+})
+
+// conclude keeps the evidence and ends the spec as the verdict and the level ask for.
+func (h *House) conclude(finding rules.Finding, variant string, run *evidence.Run) {
+	result := report.Result{Finding: finding, Variant: variant}
+	if run != nil && h.keeps(finding.Verdict) {
+		files, err := h.save(run)
+		if err != nil {
+			result.Verdict, result.Reason = rules.Error, err.Error()
+		}
+		result.Files = files
+	}
+	r, known := rules.Lookup(result.Rule)
+	if known {
+		h.note(result)
+	} else {
+		r.Level = rules.Must
+	}
+	h.end(r, result, run)
+}
+
+func (h *House) keeps(v rules.Verdict) bool {
+	switch h.Settings.Evidence {
+	case "off":
+		return false
+	case "failure":
+		return v == rules.Fail || v == rules.Error
+	}
+	return true
+}
+
+func (h *House) save(run *evidence.Run) (report.Files, error) {
+	files, err := run.Save(h.Out)
+	if err != nil {
+		return report.Files{}, fmt.Errorf("keep the evidence: %w", err)
+	}
+	return report.Files{Run: files.JSON, Pcap: files.Pcapng}, nil
+}
+
+func (h *House) note(result report.Result) {
+	encoded, err := json.Marshal(result)
+	if err != nil {
+		Fail("encode a result: " + err.Error())
+	}
+	AddReportEntry(resultEntry, string(encoded), ReportEntryVisibilityNever)
+}
+
+func (h *House) end(r rules.Rule, result report.Result, run *evidence.Run) {
+	switch result.Verdict {
+	case rules.Fail, rules.Error:
+		if report.Binding(r.Level, rules.Level(h.Settings.Level)) || result.Verdict == rules.Error {
+			Fail(h.explain(result, run))
+		}
+	case rules.Skip:
+		if run != nil && h.required(run) {
+			Fail("required, and yet skipped: " + result.Reason)
+		}
+		Skip(result.Reason)
+	}
+}
+
+func (h *House) explain(result report.Result, run *evidence.Run) string {
+	return fmt.Sprintf("%s: %s", result.Rule, result.Reason)
+}
+
+// required says whether the run lacks something that -require asks for.
+func (h *House) required(run *evidence.Run) bool {
+	return slices.ContainsFunc(run.Missing, func(m evidence.Missing) bool { return slices.Contains(h.Settings.Require, m.What) })
+}
+
+var _ = ReportAfterSuite("conformance", func(suite Report) {
+	if theHouse == nil {
+		return
+	}
+	if err := theHouse.publish(suite); err != nil {
+		Fail(err.Error())
+	}
+})
+
+// publish writes what the whole run found out, and prints the table.
+func (h *House) publish(suite Report) error {
+	outcome := report.Outcome{
+		Host:   h.theatre.Host(),
+		Target: report.Target{Client: named(h.Settings.Client), Server: named(h.Settings.Server), Dialogue: h.Settings.Dialogue},
+	}
+	if suite.SpecialSuiteFailureReasons != nil {
+		outcome.NotRun = "the run ended early"
+	}
+	for _, spec := range suite.SpecReports {
+		for _, entry := range spec.ReportEntries {
+			if entry.Name != resultEntry {
+				continue
+			}
+			var result report.Result
+			if err := json.Unmarshal([]byte(entry.StringRepresentation()), &result); err != nil {
+				return fmt.Errorf("decode a result: %w", err)
+			}
+			outcome.Results = append(outcome.Results, result)
+		}
+	}
+	for _, result := range outcome.Results {
+		if r, ok := rules.Lookup(result.Rule); ok && !slices.Contains(outcome.Chapters, r.Chapter) {
+			outcome.Chapters = append(outcome.Chapters, r.Chapter)
+		}
+	}
+	conformance := outcome.Conformance()
+	if err := conformance.Write(h.Out); err != nil {
+		return err
+	}
+	if err := reporters.GenerateJUnitReport(suite, filepath.Join(h.Out, "junit.xml")); err != nil {
+		return fmt.Errorf("write junit.xml: %w", err)
+	}
+	table := report.Table{Conformance: conformance, Level: rules.Level(h.Settings.Level), Output: h.Out}
+	_, err := table.WriteTo(os.Stdout)
+	return err
+}
+
+func named(path string) string {
+	if path == "" {
+		return "reference"
+	}
+	return path
+}

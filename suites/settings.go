@@ -1,0 +1,149 @@
+package suites
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tcpwitness/harness/rules"
+	"tcpwitness/harness/sandbox"
+)
+
+// Settings are what the flags behind `--` say.
+type Settings struct {
+	Server, Client         string // paths of programs under test; empty: the reference
+	ServerArgs, ClientArgs string // templates
+	Dialogue               string // a name or a file
+	Port                   int    // fixed port, 0 for none
+	Level                  level
+	Out                    string
+	Evidence               evidenceMode
+	Isolation              sandbox.Isolation
+	Require                requirements
+}
+
+// RegisterFlags adds the flags to a set.
+func (s *Settings) RegisterFlags(flags *flag.FlagSet) {
+	*s = Settings{
+		ServerArgs: "{ip} {port}", ClientArgs: "{ip} {port}", Dialogue: "reference",
+		Level: level(rules.Must), Evidence: "always", Isolation: sandbox.Auto,
+	}
+	flags.StringVar(&s.Server, "server", "", "`path` of a server to judge; without it the reference server is judged")
+	flags.StringVar(&s.Client, "client", "", "`path` of a client to judge; without it the reference client is judged")
+	flags.StringVar(&s.ServerArgs, "server-args", s.ServerArgs, "the server's arguments, a `template`")
+	flags.StringVar(&s.ClientArgs, "client-args", s.ClientArgs, "the client's arguments, a `template`")
+	flags.StringVar(&s.Dialogue, "dialogue", s.Dialogue, "what the two ends say to each other: a `name or file`")
+	flags.IntVar(&s.Port, "port", 0, "the `port` of programs that have it built in")
+	flags.Var(&s.Level, "level", "which failures fail the run: must, should or platform")
+	flags.StringVar(&s.Out, "out", "", "`folder` for the evidence (default pcaps/runs/TIME)")
+	flags.Var(&s.Evidence, "evidence", "what to keep: always, failure or off")
+	flags.Var(&s.Isolation, "isolation", "where scenarios run: auto, namespace or shared")
+	flags.Var(&s.Require, "require", "what must not be missing: a `list` of capture, trace, namespace")
+}
+
+// Complete makes the paths absolute, relative ones from the folder where the run was started, and finds
+// mistakes that can be found before anything runs. The error is one line for the user.
+func (s *Settings) Complete(started string) error {
+	if s.Port < 0 || s.Port > 65535 {
+		return fmt.Errorf("-port must be between 1 and 65535, not %d", s.Port)
+	}
+	for _, program := range []struct {
+		flag string
+		path *string
+	}{{"-server", &s.Server}, {"-client", &s.Client}} {
+		if *program.path == "" {
+			continue
+		}
+		*program.path = absolute(started, *program.path)
+		if err := executable(*program.path); err != nil {
+			return fmt.Errorf("%s: %w", program.flag, err)
+		}
+	}
+	if s.Out != "" {
+		s.Out = absolute(started, s.Out)
+	}
+	return nil
+}
+
+func absolute(from, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(from, path)
+}
+
+func executable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("there is no file %s", path)
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder, not a program", path)
+	case info.Mode()&0o111 == 0:
+		return fmt.Errorf("%s is not executable; try chmod +x on it", path)
+	}
+	return nil
+}
+
+// Folder makes the folder for the evidence and sees that it can be written to.
+func Folder(path string) error {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	probe, err := os.CreateTemp(path, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("-out: cannot write to %s: %w", path, errors.Unwrap(err))
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+// level is a flag.Value.
+type level rules.Level
+
+func (l *level) String() string { return string(*l) }
+
+func (l *level) Set(word string) error {
+	return oneOf((*string)(l), word, string(rules.Must), string(rules.Should), string(rules.Platform))
+}
+
+// evidenceMode is a flag.Value.
+type evidenceMode string
+
+func (m *evidenceMode) String() string { return string(*m) }
+
+func (m *evidenceMode) Set(word string) error {
+	return oneOf((*string)(m), word, "always", "failure", "off")
+}
+
+func oneOf(target *string, word string, words ...string) error {
+	if !slices.Contains(words, word) {
+		last := len(words) - 1
+		return fmt.Errorf("must be %s or %s", strings.Join(words[:last], ", "), words[last])
+	}
+	*target = word
+	return nil
+}
+
+// requirements is a flag.Value.
+type requirements []string
+
+func (r *requirements) String() string { return strings.Join(*r, ",") }
+
+func (r *requirements) Set(list string) error {
+	*r = nil
+	for word := range strings.SplitSeq(list, ",") {
+		var one string
+		if err := oneOf(&one, strings.TrimSpace(word), "capture", "trace", "namespace"); err != nil {
+			return fmt.Errorf("each word %w", err)
+		}
+		*r = append(*r, one)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+// Package suites holds the specs, one file a chapter. Each spec asserts one documented behaviour, named by
+// its rule; what the rule says stands in the catalogue (package rules).
+//
+// The specs of the API and wire chapters run against the sockets API of the kernel, or any other
+// implementation of sockets.API; those of the program chapters run a client or a server as a black box.
+package suites
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"tcpwitness/harness/evidence"
+	"tcpwitness/harness/rules"
+	"tcpwitness/harness/stage"
+)
+
+// deadline is how long a scenario may take. No scenario needs a tenth of it; it bounds what hangs.
+const deadline = 60 * time.Second
+
+// Spec is the spec of one rule, in one variant.
+type Spec struct {
+	Rule rules.Rule
+	IPv6 bool
+	Body func(s *stage.Stage)
+}
+
+// Name is that of the scenario, and of its files.
+func (s Spec) Name() string {
+	if s.IPv6 {
+		return s.Rule.ID + ".ipv6"
+	}
+	return s.Rule.ID
+}
+
+// Variant tells the rule's specs apart.
+func (s Spec) Variant() string {
+	if s.IPv6 {
+		return "over IPv6"
+	}
+	return ""
+}
+
+func (s Spec) title() string {
+	title := s.Rule.ID + ": " + s.Rule.Claim
+	if s.IPv6 {
+		return title + " (over IPv6)"
+	}
+	return title
+}
+
+// Perform plays the spec in a theatre and yields the finding with the record that it rests on. The record
+// is nil where the stage could not be set.
+func (s Spec) Perform(ctx context.Context, theatre *stage.Theatre) (rules.Finding, *evidence.Run) {
+	finding := rules.Finding{Rule: s.Rule.ID, Scenario: s.Name()}
+	bounded, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	set, err := theatre.Set(bounded, stage.Scene{Name: s.Name(), Rules: []string{s.Rule.ID}, Title: s.Rule.Claim, IPv6: s.IPv6})
+	if err != nil {
+		finding.Verdict, finding.Reason = rules.Error, err.Error()
+		return finding, nil
+	}
+	finding.Verdict, finding.Reason = stage.Attempt(func() { s.Body(set) })
+	finding.Calls, finding.Frames = set.Judged()
+	ending, cancelEnding := context.WithTimeout(context.WithoutCancel(ctx), deadline)
+	defer cancelEnding()
+	run := set.Finish(ending)
+	if len(run.Faults) > 0 {
+		finding.Verdict, finding.Reason = rules.Error, run.Faults[0]
+	}
+	return finding, run
+}
+
+// overIPv6 are the chapters whose specs run over IPv4 and over IPv6.
+var overIPv6 = []string{"socket", "connect", "accept", "close", "shutdown", "tcp"}
+
+// specs are those that the tree has been built with.
+var specs []Spec
+
+// Specs yields the specs of the API and wire chapters once the tree is built (which RunSpecs and
+// PreviewSpecs do).
+func Specs() []Spec { return slices.Clone(specs) }
+
+// rule declares the spec of a rule: title, labels and level come from the catalogue. In chapters that run
+// over both it declares one for IPv4 and one for IPv6.
+func rule(id string, body func(s *stage.Stage)) {
+	r, known := rules.Lookup(id)
+	if !known {
+		panic(fmt.Sprintf("a spec names the rule %q, which the catalogue does not have", id))
+	}
+	declare(Spec{Rule: r, Body: body})
+	if slices.Contains(overIPv6, r.Chapter) {
+		declare(Spec{Rule: r, Body: body, IPv6: true})
+	}
+}
+
+func declare(s Spec) {
+	specs = append(specs, s)
+	It(s.title(), labels(s.Rule, s.IPv6), SpecTimeout(2*deadline), func(ctx SpecContext) {
+		if theHouse == nil {
+			Skip("the suites were not started by their own test")
+		}
+		finding, run := s.Perform(ctx, theHouse.theatre)
+		theHouse.conclude(finding, s.Variant(), run)
+	})
+}
+
+// scenario declares a spec that belongs to no rule; its evidence is kept like the others'.
+func scenario(name, title string, body func(s *stage.Stage)) {
+	It(title, SpecTimeout(2*deadline), func(ctx SpecContext) {
+		if theHouse == nil {
+			Skip("the suites were not started by their own test")
+		}
+		spec := Spec{Rule: rules.Rule{ID: name, Claim: title, Level: rules.Must}, Body: body}
+		finding, run := spec.Perform(ctx, theHouse.theatre)
+		theHouse.conclude(finding, "", run)
+	})
+}
+
+func labels(r rules.Rule, ipv6 bool) Labels {
+	all := Labels{r.ID, r.Chapter, string(r.Level)}
+	if r.Documented {
+		all = append(all, "documented")
+	} else {
+		all = append(all, "extended")
+	}
+	if ipv6 {
+		all = append(all, "ipv6")
+	}
+	return all
+}
