@@ -1,0 +1,231 @@
+//go:build amd64 || arm64
+
+package calltrace
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tcpwitness/harness/evidence"
+)
+
+// tracer runs one trace on its own thread. Nothing in it is used by others.
+type tracer struct {
+	trace  *Trace
+	cmd    Command
+	limits Limits
+	kinds  []syscallKind
+	table  syscallTable
+	filter []unix.SockFilter
+
+	memory memory
+	proc   proc
+	info   syscallInfo
+	status int32 // of the last wait
+	usage  unix.Rusage
+	buffer []byte // for data of calls and what else is read, with room for other structures at its end
+	vector []iovec
+	draft  evidence.Call // the call that is being entered
+
+	threads   map[int]*thread
+	processes map[int]*process
+	// unclaimed are new threads that stand in their first stop, before the event that tells who made them.
+	unclaimed map[int]unix.WaitStatus
+	made      int // processes that there were
+	dying     int // processes whose last thread is ending
+	first     *process
+	unnamed   uint64 // identities given to sockets whose inode cannot be read
+	overrun   bool   // there were more threads than allowed
+}
+
+// process is a traced process.
+type process struct {
+	pid     int
+	threads int // alive
+	ending  int // of those, in their exit stop
+	dying   bool
+	began   evidence.Time  // of its end
+	last    *evidence.Call // what the first thread to be asked was doing when it ended
+	// The signal that was delivered last, and what the thread that got it was doing.
+	struckBy int
+	struckIn *evidence.Call
+}
+
+// thread is a traced thread.
+type thread struct {
+	tid       int
+	process   *process
+	files     *files
+	scan      bool       // what it has open is to be looked at when it first stops
+	inside    bool       // a call is in the kernel, and stops once more
+	call      pending    // that call
+	suspended []*pending // calls that were interrupted and may be made again, the last one on top
+	stepping  bool       // it was resumed to see whether a signal handler begins
+	last      *evidence.Call
+	exiting   bool
+}
+
+const (
+	syscallStop = 0x80
+	// eventStop is PTRACE_EVENT_STOP: a new thread, a stop by job control, or its end.
+	eventStop = unix.PTRACE_EVENT_STOP
+)
+
+func newTracer(t *Trace, cmd Command) *tracer {
+	kinds := tracedCalls()
+	return &tracer{
+		trace: t, cmd: cmd, limits: cmd.Limits, kinds: kinds, table: newSyscallTable(kinds), filter: filter(kinds),
+		buffer:  make([]byte, max(cmd.Limits.Data, maxIovecs*iovecSize)+maxIovecs*iovecSize+msghdrSize),
+		threads: map[int]*thread{}, processes: map[int]*process{}, unclaimed: map[int]unix.WaitStatus{},
+	}
+}
+
+func (tr *tracer) run(started chan<- error) {
+	t := tr.trace
+	defer close(t.done)
+	if err := tr.launch(); err != nil {
+		t.err = err
+		close(t.firstEnded)
+		started <- err
+		return
+	}
+	started <- nil
+	quietStops()
+	t.err = tr.loop()
+	t.ending.Reason = t.engine.group.killReason()
+	t.ending.Processes = tr.made
+	t.ending.Cut = t.journal.cut()
+	if tr.overrun {
+		t.ending.Cut = append(t.ending.Cut, fmt.Sprintf("the program was ended when it had more than %d threads", tr.limits.Threads))
+	}
+	if !isClosed(t.firstEnded) {
+		close(t.firstEnded)
+	}
+}
+
+// event is something that a wait has told of a thread.
+type event struct {
+	tid    int
+	status unix.WaitStatus
+	usage  unix.Rusage // of an end
+}
+
+func (tr *tracer) lastEvent(tid int) event {
+	e := event{tid: tid, status: unix.WaitStatus(tr.status)}
+	if !e.status.Stopped() {
+		e.usage = tr.usage
+	}
+	return e
+}
+
+// loop serves stops until nothing traced is left.
+func (tr *tracer) loop() error {
+	var queue []event
+	var busy stretch
+	for {
+		busy.yield()
+		tid, errno := tr.wait(false)
+		switch errno {
+		case 0:
+		case unix.EINTR:
+			continue
+		case unix.ECHILD:
+			return nil
+		default:
+			return fmt.Errorf("wait for traced threads: %w", errno)
+		}
+		queue = append(queue[:0], tr.lastEvent(tid))
+		// The kernel looks through the threads in the same order every time: with more than two, take all
+		// that wait, or busy ones at the head of its list would starve the others.
+		for len(tr.threads) > 2 {
+			tid, errno := tr.wait(true)
+			if errno != 0 || tid == 0 {
+				break
+			}
+			queue = append(queue, tr.lastEvent(tid))
+		}
+		for i := range queue {
+			tr.serve(&queue[i])
+		}
+	}
+}
+
+// stretch is a time in which the tracer is hardly ever without work.
+type stretch struct{ began, last time.Time }
+
+// yield lets the scheduler have the thread now and then. A goroutine that the scheduler has not had in its
+// hands for 10 ms is preempted by a signal and has its processor taken, and from then on the runtime looks
+// at it every 20 µs: a quarter of the time of a busy trace. Coming first costs nothing to speak of.
+func (s *stretch) yield() {
+	const often, idle = 4 * time.Millisecond, time.Millisecond
+	now := time.Now()
+	switch {
+	case now.Sub(s.last) > idle:
+		s.began = now
+	case now.Sub(s.began) > often:
+		runtime.Gosched()
+		s.began = now
+	}
+	s.last = now
+}
+
+// serve deals with one event and lets the thread go on.
+func (tr *tracer) serve(e *event) {
+	if !e.status.Stopped() {
+		tr.ended(e)
+		return
+	}
+	th := tr.threads[e.tid]
+	if th == nil {
+		tr.newcomer(e.tid, e.status)
+		return
+	}
+	if tr.cmd.Pace != nil {
+		tr.cmd.Pace()
+	}
+	signal := int(e.status.StopSignal())
+	switch kind := stopEvent(e.status); {
+	case kind == unix.PTRACE_EVENT_SECCOMP:
+		tr.enter(th)
+	case signal == int(unix.SIGTRAP)|syscallStop:
+		tr.leave(th)
+	case kind == 0:
+		tr.signal(th, signal)
+	case kind == eventStop:
+		tr.firstScan(th)
+		tr.groupStop(th, signal)
+	case kind == unix.PTRACE_EVENT_EXEC:
+		tr.executed(th)
+	case kind == unix.PTRACE_EVENT_EXIT:
+		tr.exiting(th)
+		tr.carryOn(th, 0)
+	case kind == unix.PTRACE_EVENT_FORK, kind == unix.PTRACE_EVENT_VFORK, kind == unix.PTRACE_EVENT_CLONE:
+		tr.forked(th, kind)
+		tr.carryOn(th, 0)
+	default:
+		tr.carryOn(th, 0)
+	}
+}
+
+// carryOn lets a thread go on as it was: up to the return of the call it is in, if it is in one.
+func (tr *tracer) carryOn(th *thread, signal int) {
+	if th.inside {
+		resume(unix.PTRACE_SYSCALL, th.tid, signal)
+		return
+	}
+	resume(unix.PTRACE_CONT, th.tid, signal)
+}
+
+// groupStop is a stop by job control, in which the thread stays until SIGCONT, or the end of one, or the
+// first stop of a thread.
+func (tr *tracer) groupStop(th *thread, signal int) {
+	switch unix.Signal(signal) {
+	case unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		resume(unix.PTRACE_LISTEN, th.tid, 0)
+	default:
+		tr.carryOn(th, 0)
+	}
+}
