@@ -3,7 +3,6 @@ package capture
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"net/netip"
@@ -18,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/sandbox"
 )
 
@@ -111,7 +109,7 @@ func BenchmarkLoss(b *testing.B) {
 			b.Log(err)
 		}
 		b.ReportMetric(float64(len(packets)), "frames")
-		b.ReportMetric(float64(missingBytes(packets, rounds*128))/128, "frames-lost")
+		b.ReportMetric(float64((2*rounds*128-seenBytes(b, packets)))/128, "frames-lost")
 		b.ReportMetric(float64(rounds)/5, "rounds/s")
 		b.ReportMetric(used.Seconds(), "cpu-s")
 		if dump != nil {
@@ -126,31 +124,6 @@ func processorTime() time.Duration {
 	var usage unix.Rusage
 	unix.Getrusage(unix.RUSAGE_SELF, &usage)
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// missingBytes counts the bytes of payload that a capture of one TCP connection over IPv4 lacks, where each end sent so
-// many.
-func missingBytes(packets []evidence.Packet, each int) int {
-	got := map[uint16]map[uint32]int{}
-	for _, p := range packets {
-		ip := p.Data[14:]
-		tcp := ip[4*(ip[0]&15):]
-		payload := int(binary.BigEndian.Uint16(ip[2:])) - 4*int(ip[0]&15) - 4*int(tcp[12]>>4)
-		port := binary.BigEndian.Uint16(tcp)
-		if got[port] == nil {
-			got[port] = map[uint32]int{}
-		}
-		if payload > 0 {
-			got[port][binary.BigEndian.Uint32(tcp[4:])] = payload
-		}
-	}
-	missing := 2 * each
-	for _, segments := range got {
-		for _, n := range segments {
-			missing -= n
-		}
-	}
-	return missing
 }
 
 // tcpdump is a running tcpdump, or nil where there is none.

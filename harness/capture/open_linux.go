@@ -12,15 +12,7 @@ import (
 func Open(in *sandbox.Sandbox, options Options) (*Capture, error) {
 	options = options.withDefaults()
 	own := newMarker()
-	var within *scope
-	if in.Isolation() != sandbox.Namespace {
-		within = &scope{
-			addresses: []netip.Addr{in.Address(), in.ClientAddress()},
-			firstPort: in.Port(),
-			ports:     sandbox.PortBlock,
-		}
-	}
-	program, err := filter(own, options.SnapLength, within)
+	program, err := filter(own, options.SnapLength, scopeOf(in))
 	if err != nil {
 		return nil, err
 	}
@@ -33,4 +25,16 @@ func Open(in *sandbox.Sandbox, options Options) (*Capture, error) {
 		return nil, fmt.Errorf("open a capture in %v: %w", in, err)
 	}
 	return start(in.String(), from, options), nil
+}
+
+// scopeOf is what of the loopback belongs to a sandbox; nil for everything.
+func scopeOf(in *sandbox.Sandbox) *scope {
+	if in.Isolation() == sandbox.Namespace {
+		return nil
+	}
+	return &scope{
+		addresses: []netip.Addr{in.Address(), in.ClientAddress()},
+		firstPort: in.Port(),
+		ports:     sandbox.PortBlock,
+	}
 }

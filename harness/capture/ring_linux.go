@@ -172,7 +172,7 @@ func (r *ring) ZeroCopyReadPacketData() ([]byte, gopacket.CaptureInfo, error) {
 			return nil, gopacket.CaptureInfo{}, err
 		}
 	}
-	header := (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.memory[r.next]))
+	header := r.frameHeader(r.next)
 	begin := r.next + int(header.Mac)
 	frame := r.memory[begin : begin+int(header.Snaplen) : begin+int(header.Snaplen)]
 	if header.Snaplen == header.Len {
@@ -187,6 +187,11 @@ func (r *ring) ZeroCopyReadPacketData() ([]byte, gopacket.CaptureInfo, error) {
 	r.left--
 	r.next += int(header.Next_offset)
 	return frame, info, nil
+}
+
+// frameHeader is the kernel's description of the frame that begins there in memory.
+func (r *ring) frameHeader(at int) *unix.Tpacket3Hdr {
+	return (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.memory[at]))
 }
 
 // complete finishes a checksum that the offload header says is left to hardware.

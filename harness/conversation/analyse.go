@@ -28,7 +28,7 @@ func AnalysePackets(packets []evidence.Packet, interfaces []evidence.Interface) 
 		w.take(&packets[i])
 	}
 	for _, c := range w.TCP {
-		c.followStates()
+		c.followStates(w.side(c.Interface))
 		c.nameHandshakeACK()
 	}
 	return w.Analysis
@@ -107,7 +107,7 @@ func (w *analyser) takeUDP(raw *evidence.Packet, p *packet, frames []int) {
 		Frame: raw.N, Frames: frames, Time: raw.Time, Interface: raw.Interface, Fate: raw.Fate,
 		Source:      netip.AddrPortFrom(p.source, binary.BigEndian.Uint16(p.payload)),
 		Destination: netip.AddrPortFrom(p.destination, binary.BigEndian.Uint16(p.payload[2:])),
-		Length:      length - 8, Payload: p.payload[8:], IPChecksum: p.checksum, Checksum: p.transportChecksum(),
+		Length:      length - 8, Payload: p.payload[8:], IPChecksum: p.checksum, Checksum: p.transportChecksum(6),
 	}
 	if p.version == 4 && binary.BigEndian.Uint16(p.payload[6:]) == 0 {
 		d.Checksum = ChecksumNone // RFC 768

@@ -24,7 +24,7 @@ type Close struct {
 	// FirstFIN and FirstACK are the FIN of the end that closed first and the other's acknowledgement of it;
 	// SecondFIN and SecondACK are the same the other way round. FirstACK and SecondFIN can be one segment.
 	FirstFIN, FirstACK, SecondFIN, SecondACK *Segment
-	// Reset is the first RST.
+	// Reset is the first RST that was not ignored.
 	Reset *Segment
 }
 
@@ -48,11 +48,12 @@ func (c Close) Frames() []int {
 func (c *Conversation) Close() Close {
 	found := Close{Kind: StillOpen}
 	for _, s := range c.Segments {
-		closes := s == c.client.FIN || s == c.server.FIN || s.Flags.Has(RST) && s.intact()
+		resets := s.Flags.Has(RST) && s.intact() && !s.Ignored
+		closes := s == c.client.FIN || s == c.server.FIN || resets
 		if closes && found.First == "" {
 			found.First = s.From
 		}
-		if s.Flags.Has(RST) && s.intact() && found.Reset == nil {
+		if resets && found.Reset == nil {
 			found.Reset = s
 		}
 	}

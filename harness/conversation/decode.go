@@ -162,18 +162,21 @@ func decodeIPv6(data []byte) (*packet, error) {
 	}
 }
 
-// transportChecksum checks the checksum of a TCP, UDP or ICMPv6 packet over the pseudo header (RFC 9293
-// §3.1, RFC 768, RFC 8200 §8.1).
-func (p *packet) transportChecksum() Checksum {
+// transportChecksum checks the checksum of a TCP or UDP packet, which stands at an offset in its header,
+// over the pseudo header (RFC 9293 §3.1, RFC 768, RFC 8200 §8.1).
+func (p *packet) transportChecksum(at int) Checksum {
 	if p.cut() || p.fragment {
 		return ChecksumUnknown
 	}
 	source, destination := p.source.AsSlice(), p.destination.AsSlice()
 	total := sum(sum(0, source), destination) + uint64(p.protocol) + uint64(p.length)
-	if fold(sum(total, p.payload)) != 0xffff {
-		return ChecksumBad
+	switch {
+	case fold(sum(total, p.payload)) == 0xffff:
+		return ChecksumGood
+	case len(p.payload) >= at+2 && binary.BigEndian.Uint16(p.payload[at:]) == fold(total):
+		return ChecksumPartial
 	}
-	return ChecksumGood
+	return ChecksumBad
 }
 
 // sum adds data to a checksum as 16-bit words (RFC 1071).
@@ -207,7 +210,7 @@ func decodeTCP(p *packet) (*Segment, error) {
 		Destination: netip.AddrPortFrom(p.destination, uint16(tcp.DstPort)),
 		Flags:       Flags(p.payload[13]) | Flags(p.payload[12]&1)<<8,
 		Seq:         tcp.Seq, Ack: tcp.Ack, Window: int(tcp.Window), Urgent: int(tcp.Urgent),
-		Length: p.length - header, Checksum: p.transportChecksum(), IPChecksum: p.checksum, TTL: p.ttl,
+		Length: p.length - header, Checksum: p.transportChecksum(16), IPChecksum: p.checksum, TTL: p.ttl,
 		Options: options(tcp.Options),
 	}
 	if header <= len(p.payload) {

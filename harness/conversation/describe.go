@@ -72,6 +72,9 @@ func (c *Conversation) describe(s *Segment) []Phrase {
 	if s.RetransmissionOf != 0 {
 		add(SaysRetransmission, Phrase{N: s.Attempt, Frame: s.RetransmissionOf})
 	}
+	if s.Conflict {
+		add(SaysConflict, Phrase{})
+	}
 	if s.Fast {
 		add(SaysFast, Phrase{})
 	}
@@ -83,6 +86,9 @@ func (c *Conversation) describe(s *Segment) []Phrase {
 	}
 	if s.OutsideWindow && !s.Flags.Has(SYN) {
 		add(SaysOutsideWindow, Phrase{})
+	}
+	if !s.Flags.HasAny(ACK | SYN | RST) {
+		add(SaysOddSegment, Phrase{})
 	}
 	if s.Is(WindowFull) {
 		add(SaysWindowFull, Phrase{})
@@ -123,7 +129,7 @@ func (c *Conversation) describeMain(s *Segment) []Phrase {
 		return said
 	}
 	if !s.Flags.Has(ACK) {
-		return one(SaysOddSegment)
+		return nil
 	}
 	return []Phrase{c.describeACK(s)}
 }
@@ -140,7 +146,7 @@ func (c *Conversation) describeData(s *Segment) []Phrase {
 
 func (c *Conversation) synKind(s *Segment) Kind {
 	switch {
-	case s.OutsideWindow || c.before(s).Of(s.From).Synchronized():
+	case s.OutsideWindow:
 		return SaysSYNUnexpected
 	case s == c.Handshake.SYN:
 		return SaysSYN
@@ -154,14 +160,16 @@ func (c *Conversation) synKind(s *Segment) Kind {
 
 func (c *Conversation) resetKind(s *Segment) Kind {
 	before := c.before(s)
-	mine, theirs := before.Of(s.From), before.Of(Other(s.From))
+	mine := before.Of(s.From)
 	switch {
 	case c.Refused() && s.From == evidence.Server && (mine == Closed || mine == Unknown):
 		return SaysRefused
 	case mine == SynSent, mine == Listen, mine == SynReceived && !s.Flags.Has(ACK):
 		return SaysRSTOpening
-	case mine != Closed && theirs.Synchronized() && s.After.Of(Other(s.From)) == theirs && s.Arrived():
+	case s.Ignored:
 		return SaysRSTIgnored
+	case c.Midstream && mine == Unknown && !s.Flags.Has(ACK):
+		return SaysRSTUnknown
 	case mine == Closed || mine == FinWait1 || mine == FinWait2 || mine == TimeWait:
 		return SaysRSTClosed
 	}
@@ -171,7 +179,7 @@ func (c *Conversation) resetKind(s *Segment) Kind {
 // before is the states of both ends before a segment.
 func (c *Conversation) before(s *Segment) States {
 	if s.index == 0 {
-		return c.ends.before
+		return States{c.StateBefore(evidence.Client), c.StateBefore(evidence.Server)}
 	}
 	return c.Segments[s.index-1].After
 }
@@ -186,6 +194,8 @@ func (c *Conversation) describeACK(s *Segment) Phrase {
 		if c.blocked(s) {
 			p.Kind = SaysWindowProbe
 		}
+	case s.AcksUnsent:
+		p.Kind, p.Last = SaysACKUnsent, s.RelAck-1
 	case s.DuplicateACK > 0:
 		p.Kind, p.N, p.First = SaysDuplicateACK, s.DuplicateACK, s.RelAck
 	case c.challenged(s) != 0:
@@ -235,8 +245,7 @@ func (c *Conversation) challenged(s *Segment) int {
 	}
 	last := c.Segments[s.index-1]
 	before := c.before(last).Of(s.From)
-	unfit := last.OutsideWindow || last.Flags.Has(SYN) && before.Synchronized() ||
-		last.Flags.Has(RST) && before.Synchronized() && last.After.Of(s.From) == before
+	unfit := last.OutsideWindow || last.Flags.Has(SYN) && before.Synchronized() || last.Ignored
 	if unfit && last.Arrived() {
 		return last.Frame
 	}

@@ -1,6 +1,7 @@
 package conversation_test
 
 import (
+	"net/netip"
 	"os"
 	"testing"
 
@@ -18,3 +19,5 @@ func writeFile(t *testing.T, path string, data []byte) {
 		t.Fatal(err)
 	}
 }
+
+func address(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }

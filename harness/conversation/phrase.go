@@ -72,6 +72,7 @@ const (
 	SaysNothingNew      Kind = "ack-nothing-new"
 	SaysDuplicateACK    Kind = "ack-duplicate"
 	SaysChallengeACK    Kind = "ack-challenge"
+	SaysACKUnsent       Kind = "ack-unsent"
 	SaysFIN             Kind = "fin"
 	SaysFINACK          Kind = "fin-acknowledged"
 	SaysRefused         Kind = "rst-refused"
@@ -79,10 +80,12 @@ const (
 	SaysRSTClosed       Kind = "rst-closed"
 	SaysRSTOpening      Kind = "rst-opening"
 	SaysRSTIgnored      Kind = "rst-ignored"
+	SaysRSTUnknown      Kind = "rst-unknown"
 	SaysRetransmission  Kind = "retransmission"
 	SaysFast            Kind = "retransmission-fast"
 	SaysGap             Kind = "gap"
 	SaysFillsGap        Kind = "fills-gap"
+	SaysConflict        Kind = "conflict"
 	SaysZeroWindow      Kind = "window-zero"
 	SaysWindowUpdate    Kind = "window-update"
 	SaysWindowFull      Kind = "window-full"
@@ -135,6 +138,7 @@ func English() Language {
 			SaysNothingNew:      "ACK: nothing new",
 			SaysDuplicateACK:    "duplicate ACK {n}: the {end} still waits for byte {first}",
 			SaysChallengeACK:    "challenge ACK: the {end} does not believe frame {frame}, and says where it is",
+			SaysACKUnsent:       "ACK of what the {other} has not sent, up to byte {last}",
 			SaysFIN:             "FIN: the {end} has no more to send",
 			SaysFINACK:          "acknowledges the {other}'s FIN",
 			SaysRefused:         "RST: nobody listens on this port",
@@ -142,10 +146,12 @@ func English() Language {
 			SaysRSTClosed:       "RST: the {end} has closed already and takes nothing more",
 			SaysRSTOpening:      "RST: the {end} rejects what does not belong to its attempt to connect",
 			SaysRSTIgnored:      "RST with a sequence number that the {other} does not expect, so it has no effect",
+			SaysRSTUnknown:      "RST: the {end} knows no such connection",
 			SaysRetransmission:  "retransmission {n} of frame {frame}",
 			SaysFast:            "at the request of three duplicate ACKs",
 			SaysGap:             "{bytes} before it have not been seen",
 			SaysFillsGap:        "comes late and fills a gap",
+			SaysConflict:        "with other contents than before",
 			SaysZeroWindow:      "zero window: the {end} has no room",
 			SaysWindowUpdate:    "window update: the {end} has room for {bytes}",
 			SaysWindowFull:      "fills the window of the {other}",
@@ -154,7 +160,7 @@ func English() Language {
 			SaysKeepAlive:       "keep-alive: the {end} asks whether the {other} is still there",
 			SaysKeepAliveAnswer: "answer to a keep-alive: the {end} is still there",
 			SaysBadChecksum:     "the checksum is wrong, so the {other} drops it",
-			SaysOddSegment:      "a segment without ACK, which the {other} drops",
+			SaysOddSegment:      "without ACK, so the {other} drops it",
 			SaysLost:            "lost on the wire",
 			SaysCorrupted:       "corrupted on the wire, so the {other} will drop it",
 			SaysDuplicated:      "duplicated by the wire",

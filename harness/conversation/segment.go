@@ -53,6 +53,9 @@ const (
 	ChecksumGood
 	ChecksumBad
 	ChecksumNone // there is none: IPv6's own header, or UDP over IPv4 without one
+	// ChecksumPartial is one that the kernel left to hardware to complete: it is that of the pseudo header
+	// alone, as a capture on a loopback can hold it.
+	ChecksumPartial
 )
 
 func (c Checksum) String() string {
@@ -63,6 +66,8 @@ func (c Checksum) String() string {
 		return "bad"
 	case ChecksumNone:
 		return "none"
+	case ChecksumPartial:
+		return "left to hardware"
 	}
 	return "unknown"
 }
@@ -131,6 +136,11 @@ type Segment struct {
 	Conflict bool
 	// DuplicateACK counts the acknowledgements that repeat one before, from 1 (RFC 5681 §2); 0 for none.
 	DuplicateACK int
+	// AcksUnsent says that it acknowledges what the other end has not sent, as far as was seen.
+	AcksUnsent bool
+	// Ignored says of an RST that the other end, being alive, does not take it: its sequence number is not
+	// the one that is expected (RFC 5961 §3).
+	Ignored bool
 	// AckBack says that it acknowledges less than its sender had acknowledged before.
 	AckBack bool
 

@@ -1,6 +1,10 @@
 package conversation
 
-import "tcpwitness/harness/evidence"
+import (
+	"slices"
+
+	"tcpwitness/harness/evidence"
+)
 
 // State is a state of RFC 9293 §3.3.2. Unknown is empty: the wire does not show it.
 type State string
@@ -50,15 +54,29 @@ func (s States) Of(end string) State {
 }
 
 // tracking follows the states of both ends.
-type tracking struct {
-	client, server endpoint
-	before         States // before the first segment
-}
+type tracking struct{ client, server endpoint }
 
 // endpoint is one end's own view.
 type endpoint struct {
 	state State
+	path  []change
 	got   ranges // of what the other sent: what has arrived, SYN and FIN included
+	// waiting is what is on its way to this end, where the wire shows that it has not arrived yet.
+	waiting []*Segment
+}
+
+// change is a state and the frame that brought it about; 0 for the state before the first segment.
+type change struct {
+	state State
+	frame int
+}
+
+// enter notes a new state.
+func (e *endpoint) enter(state State, frame int) {
+	if e.state != state || len(e.path) == 0 {
+		e.state = state
+		e.path = append(e.path, change{state, frame})
+	}
 }
 
 func (t *tracking) of(end string) *endpoint {
@@ -68,10 +86,12 @@ func (t *tracking) of(end string) *endpoint {
 	return &t.client
 }
 
+func (t *tracking) now() States { return States{t.client.state, t.server.state} }
+
 // StateAfter is the state of an end after a frame, which need not belong to the conversation: what holds
 // then is what the last segment up to it left.
 func (c *Conversation) StateAfter(frame int, end string) State {
-	state := c.ends.before.Of(end)
+	state := c.ends.of(end).path[0].state
 	for _, s := range c.Segments {
 		if s.Frame > frame {
 			break
@@ -81,43 +101,105 @@ func (c *Conversation) StateAfter(frame int, end string) State {
 	return state
 }
 
-// States lists the states that an end went through, each once in a row, beginning with the one before the
-// first segment.
+// StateBefore is the state of an end before the first segment, as what came after betrays it.
+func (c *Conversation) StateBefore(end string) State { return c.ends.of(end).path[0].state }
+
+// States lists the states that an end went through, beginning with the one before the first segment. Two
+// of them can fall on one frame.
 func (c *Conversation) States(end string) []State {
-	path := []State{c.ends.before.Of(end)}
-	for _, s := range c.Segments {
-		if now := s.After.Of(end); now != path[len(path)-1] {
-			path = append(path, now)
-		}
+	var path []State
+	for _, step := range c.ends.of(end).path {
+		path = append(path, step.state)
 	}
 	return path
 }
 
 // Visited says whether an end was seen in a state.
 func (c *Conversation) Visited(end string, state State) bool {
-	for _, s := range c.States(end) {
-		if s == state {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.States(end), state)
 }
 
-// followStates walks through the segments once all are known: whether a SYN finds a listener can only be
-// told from what comes after it.
-func (c *Conversation) followStates() {
+// followStates walks through the segments once all are known: whether a SYN finds a listener, and whether
+// two segments crossed, can only be told from what comes after them.
+func (c *Conversation) followStates(side string) {
 	t := &c.ends
-	t.client.state, t.server.state = Closed, c.serverBefore()
+	before := States{Closed, c.serverBefore()}
 	if c.Midstream {
-		t.client.state, t.server.state = Unknown, Unknown
+		before = States{Unknown, Unknown}
 	}
-	t.before = States{t.client.state, t.server.state}
+	t.client.enter(before.Client, 0)
+	t.server.enter(before.Server, 0)
+	answers := c.answers()
 	for i, s := range c.Segments {
-		c.transmit(s)
+		c.arriveBefore(s)
+		c.transmit(s, answers[i].sameEnd)
 		if s.Arrived() {
-			c.receive(s, i)
+			c.deliver(s, answers[i].otherEnd, side == Other(s.From))
 		}
-		s.After = States{t.client.state, t.server.state}
+		s.After = t.now()
+	}
+}
+
+// next are the following segments of each end.
+type next struct{ sameEnd, otherEnd *Segment }
+
+// answers finds for each segment the next one of its sender and the next one of the other end.
+func (c *Conversation) answers() []next {
+	found := make([]next, len(c.Segments))
+	last := map[string]*Segment{}
+	for i := len(c.Segments) - 1; i >= 0; i-- {
+		s := c.Segments[i]
+		found[i] = next{last[s.From], last[Other(s.From)]}
+		last[s.From] = s
+	}
+	return found
+}
+
+// deliver gives a segment to its receiver, or lets it wait where the receiver's next segment shows that it
+// was not there yet: SYNs that cross, and FINs that cross. What follows it waits behind it. At the
+// receiver's own side of a wire nothing is on its way any more.
+func (c *Conversation) deliver(s, answer *Segment, there bool) {
+	me := c.ends.of(Other(s.From))
+	crossed := !there && c.crosses(s, answer)
+	if len(me.waiting) == 0 && !(crossed && s.Flags.HasAny(SYN|FIN)) {
+		c.receive(s, s.Frame)
+		return
+	}
+	me.waiting = append(me.waiting, s)
+	if !crossed {
+		c.arrive(me, s.Frame)
+	}
+}
+
+// crosses says whether the answer was sent without knowledge of the sender's SYN or FIN.
+func (c *Conversation) crosses(s, answer *Segment) bool {
+	if answer == nil || s.OutsideWindow || c.Midstream {
+		return false
+	}
+	waits := len(c.ends.of(Other(s.From)).waiting) > 0
+	mine, theirs := c.Sent(s.From), c.Sent(Other(s.From))
+	if (s.Flags.Has(FIN) || waits) && mine.finAt != 0 && theirs.FIN != nil {
+		return theirs.FIN.index > s.index && theirs.FIN.RelAck <= mine.finAt
+	}
+	return (s.opens() || waits) && answer.opens()
+}
+
+// opens says whether it is a SYN without ACK.
+func (s *Segment) opens() bool { return s.Flags.Has(SYN) && !s.Flags.Has(ACK) && s.RelSeq == 0 }
+
+// arriveBefore gives an end what its segment shows to have arrived.
+func (c *Conversation) arriveBefore(s *Segment) {
+	me := c.ends.of(s.From)
+	if len(me.waiting) > 0 && s.Flags.Has(ACK) && s.RelAck >= me.waiting[0].End() {
+		c.arrive(me, s.Frame)
+	}
+}
+
+func (c *Conversation) arrive(me *endpoint, frame int) {
+	waiting := me.waiting
+	me.waiting = nil
+	for _, s := range waiting {
+		c.receive(s, frame)
 	}
 }
 
@@ -134,128 +216,136 @@ func (c *Conversation) serverBefore() State {
 	return Unknown
 }
 
-// transmit moves the sender of a segment.
-func (c *Conversation) transmit(s *Segment) {
+// transmit moves the sender of a segment; later is what it sends next.
+func (c *Conversation) transmit(s, later *Segment) {
 	me := c.ends.of(s.From)
 	switch {
 	case s.Flags.Has(RST):
-		// A reset that answers a wrong acknowledgement while the connection opens leaves its sender where it
-		// was (RFC 9293 §3.10.7.3, §3.10.7.4); so does one from a port that listens.
-		opening := me.state == Listen || me.state == SynSent || me.state == SynReceived
-		if !opening || s.Flags.Has(ACK) {
-			if me.state != Listen {
-				me.state = Closed
-			}
+		c.transmitReset(me, s, later)
+		return
+	case s.Flags.Has(SYN | ACK):
+		if me.state == Listen || me.state == Unknown || me.state == SynSent {
+			me.enter(SynReceived, s.Frame)
 		}
 	case s.Flags.Has(SYN):
-		if s.Flags.Has(ACK) {
-			if me.state == Listen || me.state == Unknown || me.state == SynSent {
-				me.state = SynReceived
-			}
-		} else if me.state == Closed || me.state == Unknown {
-			me.state = SynSent
+		if me.state == Closed || me.state == Unknown {
+			me.enter(SynSent, s.Frame)
 		}
 	}
-	if s.Flags.Has(FIN) && !s.Flags.Has(RST) {
+	if s.Flags.Has(FIN) {
 		switch me.state {
 		case Established, SynReceived, Unknown:
-			me.state = FinWait1
+			me.enter(FinWait1, s.Frame)
 		case CloseWait:
-			me.state = LastAck
+			me.enter(LastAck, s.Frame)
 		}
 	}
 }
 
-// receive moves the receiver of a segment, the i-th of the conversation.
-func (c *Conversation) receive(s *Segment, i int) {
+// transmitReset closes the sender of a reset, unless the reset answers what does not belong to a connection
+// that is opening (RFC 9293 §3.10.7.3, §3.10.7.4) or comes from a port that listens, or its sender goes on
+// and the other end did not take it (made by a test).
+func (c *Conversation) transmitReset(me *endpoint, s, later *Segment) {
+	other := c.ends.of(Other(s.From))
+	alive := other.state != Closed && other.state != Listen && other.state != Unknown
+	s.Ignored = alive && s.Arrived() && !c.acceptsReset(other, s)
+	opening := (me.state == SynSent || me.state == SynReceived) && !s.Flags.Has(ACK)
+	goesOn := s.Ignored && later != nil && !later.Flags.HasAny(RST|SYN)
+	if me.state != Listen && !opening && !goesOn {
+		me.enter(Closed, s.Frame)
+	}
+}
+
+// receive moves the receiver of a segment, at the frame that shows that it has arrived.
+func (c *Conversation) receive(s *Segment, frame int) {
 	me, mine := c.ends.of(Other(s.From)), c.Sent(Other(s.From))
 	if s.Flags.Has(RST) {
-		if c.acceptsReset(me, mine, s) {
-			me.state = Closed
+		if !s.Ignored && c.acceptsReset(me, s) {
+			me.enter(Closed, frame)
 		}
 		return
 	}
 	if me.state == Closed || s.OutsideWindow {
 		return
 	}
-	if s.Flags.Has(SYN) && !c.receiveSYN(me, mine, s, i) {
+	if s.Flags.Has(SYN) && !c.receiveSYN(me, s, frame) {
 		return
 	}
-	if !s.Flags.Has(ACK) && !s.Flags.Has(SYN) { // RFC 9293 §3.10.7.4: dropped
+	if !s.Flags.HasAny(ACK | SYN) { // RFC 9293 §3.10.7.4: dropped
 		return
 	}
 	if s.Flags.Has(ACK) {
-		c.receiveACK(me, mine, s)
+		c.receiveACK(me, mine, s, frame)
 	}
-	if s.Length > 0 || s.Flags.HasAny(SYN|FIN) {
+	if s.End() > s.RelSeq {
 		me.got.add(s.RelSeq, s.End())
 	}
-	c.receiveFIN(me, mine, Other(s.From), s)
+	c.receiveFIN(me, s, frame)
 }
 
 // receiveSYN says whether the segment goes on to be looked at.
-func (c *Conversation) receiveSYN(me *endpoint, mine *Direction, s *Segment, i int) bool {
+func (c *Conversation) receiveSYN(me *endpoint, s *Segment, frame int) bool {
 	switch me.state {
 	case Listen, Unknown:
-		if s.Flags.Has(ACK) {
+		if s.Flags.Has(ACK) || !c.answersSYN(s) {
 			return false
 		}
-		if c.answersSYN(s, i) {
-			me.state = SynReceived
+		me.enter(SynReceived, frame)
+		return true
+	case SynSent:
+		if !s.Flags.Has(ACK) { // simultaneous open
+			me.enter(SynReceived, frame)
 			return true
 		}
-		return false
-	case SynSent:
-		if s.Flags.Has(ACK) {
-			if s.RelAck == 1 {
-				me.state = Established
-			}
-			return s.RelAck == 1
+		if s.RelAck == 1 {
+			me.enter(Established, frame)
 		}
-		me.state = SynReceived // simultaneous open
-		return true
+		return s.RelAck == 1
 	case SynReceived:
 		return true
 	}
 	return false // a SYN in a synchronized state draws a challenge ACK (RFC 5961 §4)
 }
 
-// answersSYN says whether the SYN at index i is the one that its receiver takes: it answers with a SYN
-// before the next SYN comes.
-func (c *Conversation) answersSYN(s *Segment, i int) bool {
-	for _, later := range c.Segments[i+1:] {
-		if !later.Flags.Has(SYN) {
-			continue
+// answersSYN says whether the SYN is the one that its receiver takes: it answers with a SYN before the next
+// SYN comes.
+func (c *Conversation) answersSYN(s *Segment) bool {
+	for _, later := range c.Segments[s.index+1:] {
+		if later.Flags.Has(SYN) {
+			return later.From != s.From
 		}
-		return later.From != s.From
 	}
 	return false
 }
 
-func (c *Conversation) receiveACK(me *endpoint, mine *Direction, s *Segment) {
-	if me.state == SynReceived && s.RelAck >= 1 && s.RelAck <= mine.next {
-		me.state = Established
-		if mine.finAt != 0 && mine.FIN.Frame < s.Frame {
-			me.state = FinWait1
+func (c *Conversation) receiveACK(me *endpoint, mine *Direction, s *Segment, frame int) {
+	if s.AcksUnsent {
+		return
+	}
+	finSent := mine.finAt != 0 && mine.FIN.index < s.index
+	if me.state == SynReceived && s.RelAck >= 1 {
+		me.enter(Established, frame)
+		if finSent {
+			me.enter(FinWait1, frame)
 		}
 	}
-	if mine.finAt == 0 || s.RelAck <= mine.finAt || mine.FIN.Frame > s.Frame || s.RelAck > mine.next {
+	if !finSent || s.RelAck <= mine.finAt {
 		return
 	}
 	switch me.state {
 	case FinWait1:
-		me.state = FinWait2
+		me.enter(FinWait2, frame)
 	case Closing:
-		me.state = TimeWait
+		me.enter(TimeWait, frame)
 	case LastAck:
-		me.state = Closed
+		me.enter(Closed, frame)
 	}
 }
 
 // receiveFIN looks whether everything up to the other end's FIN is there.
-func (c *Conversation) receiveFIN(me *endpoint, mine *Direction, end string, s *Segment) {
-	theirs := c.Sent(Other(end))
-	if theirs.finAt == 0 || theirs.FIN.Frame > s.Frame || !me.got.holds(theirs.finAt) {
+func (c *Conversation) receiveFIN(me *endpoint, s *Segment, frame int) {
+	theirs := c.Sent(s.From)
+	if theirs.finAt == 0 || !me.got.holds(theirs.finAt) {
 		return
 	}
 	if !c.Midstream && me.got.contiguous(0) <= theirs.finAt {
@@ -263,17 +353,17 @@ func (c *Conversation) receiveFIN(me *endpoint, mine *Direction, end string, s *
 	}
 	switch me.state {
 	case Established, SynReceived, Unknown:
-		me.state = CloseWait
+		me.enter(CloseWait, frame)
 	case FinWait1:
-		me.state = Closing
+		me.enter(Closing, frame)
 	case FinWait2:
-		me.state = TimeWait
+		me.enter(TimeWait, frame)
 	}
 }
 
 // acceptsReset is RFC 9293 §3.10.7.3 for SYN-SENT and RFC 5961 §3.2 for the rest: a reset counts where its
 // sequence number is exactly the next that is expected.
-func (c *Conversation) acceptsReset(me *endpoint, mine *Direction, s *Segment) bool {
+func (c *Conversation) acceptsReset(me *endpoint, s *Segment) bool {
 	switch me.state {
 	case Closed, Listen:
 		return false
@@ -282,8 +372,5 @@ func (c *Conversation) acceptsReset(me *endpoint, mine *Direction, s *Segment) b
 	case SynSent:
 		return s.Flags.Has(ACK) && s.RelAck == 1
 	}
-	if c.Midstream {
-		return true
-	}
-	return s.RelSeq == me.got.contiguous(0)
+	return c.Midstream || s.RelSeq == me.got.contiguous(0)
 }

@@ -174,7 +174,7 @@ func (d *Direction) marks(s *Segment) {
 	if s.Flags.Has(SYN) && d.SYN == nil && s.Seq == d.ISN {
 		d.SYN = s
 	}
-	if s.Flags.Has(FIN) && d.FIN == nil {
+	if s.Flags.Has(FIN) && s.Flags.HasAny(ACK|SYN) && d.FIN == nil {
 		d.FIN, d.finAt = s, s.End()-1
 	}
 }
@@ -198,7 +198,7 @@ func (d *Direction) windowKnown() bool { return d.Started }
 
 // place accounts for what the segment carries in sequence space.
 func (d *Direction) place(s *Segment, theirs *Direction) {
-	if s.Flags.Has(RST) || s.End() == s.RelSeq {
+	if s.Flags.Has(RST) || s.End() == s.RelSeq || !s.Flags.HasAny(ACK|SYN) { // without ACK it is dropped, RFC 9293 §3.10.7.4
 		s.InFlight = max(0, d.next-max(d.Acked, 0))
 		return
 	}
@@ -261,6 +261,7 @@ func (c *Conversation) acknowledge(s *Segment, mine, theirs *Direction) {
 	if !s.Flags.Has(ACK) || s.Flags.Has(RST) {
 		return
 	}
+	s.AcksUnsent = s.RelAck > theirs.next
 	switch {
 	case !mine.acking:
 	case s.RelAck < mine.lastAck:
@@ -275,7 +276,7 @@ func (c *Conversation) acknowledge(s *Segment, mine, theirs *Direction) {
 		mine.lastAck, mine.lastWin = s.RelAck, s.ScaledWindow
 	}
 	mine.acking = true
-	if s.RelAck > theirs.next { // acknowledges what was never seen: it moves nothing
+	if s.AcksUnsent { // it moves nothing
 		return
 	}
 	theirs.Acked = max(theirs.Acked, s.RelAck)
@@ -306,7 +307,8 @@ func (c *Conversation) nameHandshakeACK() {
 		return
 	}
 	for _, s := range c.client.segments {
-		if s.Frame > h.SYNACK.Frame && s.Flags.Has(ACK) && !s.Flags.HasAny(RST) && s.RelAck >= 1 && s.Arrived() {
+		later := s.index > h.SYNACK.index || c.SimultaneousOpen
+		if later && s.Flags.Has(ACK) && !s.Flags.Has(RST) && s.RelAck >= 1 && !s.AcksUnsent && s.Arrived() {
 			h.ACK = s
 			return
 		}

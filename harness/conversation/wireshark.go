@@ -72,7 +72,6 @@ type sharkStream struct {
 	low, high sharkFlow
 	synAt     evidence.Time
 	firstRTT  time.Duration
-	shaken    bool // the SYN-ACK was seen
 }
 
 // sharkFlow is one direction of it.
@@ -138,14 +137,13 @@ func (t *sharkStream) begin(s *Segment, fwd, rev *sharkFlow) {
 			fwd.shift = shiftUnsupported
 		}
 		if s.Flags.Has(ACK) {
-			t.shaken = true
 			if fwd.shift == shiftUnsupported || rev.shift == shiftUnsupported {
 				fwd.shift, rev.shift = shiftUnsupported, shiftUnsupported
 			}
 		} else {
 			t.synAt = s.Time
 		}
-	} else if t.shaken && t.firstRTT == 0 && t.synAt != 0 && s.Flags.Has(ACK) && s.Seq == fwd.base+1 {
+	} else if t.firstRTT == 0 && t.synAt != 0 && s.Flags.Has(ACK) {
 		t.firstRTT = s.Time.Sub(t.synAt)
 	}
 }
