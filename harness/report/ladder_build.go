@@ -66,26 +66,7 @@ func (b *builder) stillOpen() {
 func (b *builder) add(r row) { b.ladder.rows = append(b.ladder.rows, r) }
 
 // since is the time since the run began.
-func (b *builder) since(at evidence.Time) time.Duration { return max(0, at.Sub(b.beginning())) }
-
-// beginning is when the run began; records without a beginning count from their first event.
-func (s *story) beginning() evidence.Time {
-	start := s.run.Started
-	if start != 0 {
-		return start
-	}
-	for i := range s.run.Calls {
-		if at := s.run.Calls[i].Entry; start == 0 || at < start {
-			start = at
-		}
-	}
-	for i := range s.run.Packets {
-		if at := s.run.Packets[i].Time; start == 0 || at < start {
-			start = at
-		}
-	}
-	return start
-}
+func (b *builder) since(at evidence.Time) time.Duration { return max(0, at.Sub(b.start)) }
 
 // splitCalls says which calls are shown by two rows: those that wait, with something in between.
 func splitCalls(events []event) map[int]bool {

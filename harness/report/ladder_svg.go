@@ -110,23 +110,44 @@ func (s *svgLadder) measure(top float64) {
 	s.bottom = y
 }
 
-// bands tint the rows that a verdict cites.
+// bands tint the rows that a verdict cites. In a page every row has one, which the page lights: several
+// verdicts can rest on the same scenario.
 func (s *svgLadder) bands() {
 	for i := range s.rows {
 		r := &s.rows[i]
 		y, h := s.tops[i], s.heights[i]
+		if s.options.embedded {
+			s.embeddedBand(r, y, h)
+			continue
+		}
 		if !r.marked {
 			continue
 		}
+		tint, edge := `fill="var(--cite)"`, `fill="var(--citeink)"`
 		if s.options.Marks.Broken {
-			s.rect(0, y, ladderEdge, h, `fill="var(--badbg)"`)
-			s.rect(0, y, 5, h, `fill="var(--bad)"`)
-			s.rect(ladderEdge-5, y, 5, h, `fill="var(--bad)"`)
-			continue
+			tint, edge = `fill="var(--badbg)"`, `fill="var(--bad)"`
 		}
-		s.rect(0, y, ladderEdge, h, `fill="var(--cite)"`)
-		s.rect(0, y, 5, h, `fill="var(--citeink)"`)
+		s.rect(0, y, ladderEdge, h, tint)
+		s.rect(0, y, 5, h, edge)
+		s.rect(ladderEdge-5, y, 5, h, edge)
 	}
+}
+
+func (s *svgLadder) embeddedBand(r *row, y, h float64) {
+	numbers := ""
+	switch {
+	case r.kind == rowLeftOut || r.kind == rowGap:
+		return
+	case r.calls[0] != 0:
+		numbers = fmt.Sprintf(`data-call="%d" data-last="%d"`, r.calls[0], r.calls[1])
+	case r.frames[0] != 0:
+		numbers = fmt.Sprintf(`data-frame="%d" data-last="%d"`, r.frames[0], r.frames[1])
+	default:
+		return
+	}
+	s.rect(0, y, ladderEdge, h, `class="band" `+numbers)
+	s.rect(0, y, 5, h, `class="edge" `+numbers)
+	s.rect(ladderEdge-5, y, 5, h, `class="edge" `+numbers)
 }
 
 func (s *svgLadder) rails(top float64) {
@@ -280,7 +301,7 @@ func (s *svgLadder) callCell(r *row, y float64) {
 
 // open begins the group of a row, which a page can find by its numbers.
 func (s *svgLadder) open(r *row) {
-	if !s.options.embedded {
+	if !s.options.embedded || r.calls[0] == 0 {
 		s.add("<g>")
 		return
 	}

@@ -87,20 +87,28 @@ func sceneOf(run *evidence.Run, marks Marks) scene {
 	for _, f := range run.Faults {
 		sc.Notes = append(sc.Notes, oneLine(f))
 	}
-	for _, p := range Pictures(run, PictureOptions{embedded: true, Marks: marks}) {
+	story := tell(run)
+	for _, p := range story.pictures(PictureOptions{embedded: true, Marks: marks}) {
 		sc.Pictures = append(sc.Pictures, scenePic{p.Name, p.Title.En, p.Title.Zh, p.SVG})
 	}
-	begin := (&story{run: run}).beginning()
-	sc.addPackets(run, begin)
-	sc.addCalls(run, begin)
+	sc.addPackets(story)
+	sc.addCalls(run, story.start)
 	for i := range run.Outcomes {
 		sc.Ends = append(sc.Ends, endOf(&run.Outcomes[i]))
 	}
 	return sc
 }
 
-func (sc *scene) addPackets(run *evidence.Run, begin evidence.Time) {
-	analysis := conversation.Analyse(run)
+func (sc *scene) addPackets(s *story) {
+	run, analysis := s.run, s.analysis
+	letters := map[int]string{}
+	for _, f := range s.flights {
+		for _, n := range f.frames() {
+			if f.conn != nil {
+				letters[n] = f.conn.letter()
+			}
+		}
+	}
 	english, chinese := conversation.English(), chinesePackets()
 	shown := 0
 	for i := range run.Packets {
@@ -116,7 +124,7 @@ func (sc *scene) addPackets(run *evidence.Run, begin evidence.Time) {
 		}
 		shown += keep
 		out := scenePacket{
-			N: p.N, Time: milliseconds(p.Time.Sub(begin)), En: oneLine(english.Say(said...)), Zh: oneLine(chinese.Say(said...)),
+			N: p.N, Time: milliseconds(p.Time.Sub(s.start)), En: oneLine(english.Say(said...)), Zh: oneLine(chinese.Say(said...)),
 			Hex: base64.StdEncoding.EncodeToString(p.Data[:keep]), Length: max(p.Length, len(p.Data)),
 		}
 		if out.En == "" && p.Comment != "" {
@@ -125,14 +133,14 @@ func (sc *scene) addPackets(run *evidence.Run, begin evidence.Time) {
 		if len(run.Interfaces) > 1 && p.Interface >= 0 && p.Interface < len(run.Interfaces) {
 			out.Where = oneLine(run.Interfaces[p.Interface].Name)
 		}
-		out.describe(analysis, p)
+		out.describe(analysis, p, letters[p.N])
 		sc.Packets = append(sc.Packets, out)
 	}
 }
 
 // describe decodes the fields of a packet.
-func (out *scenePacket) describe(analysis *conversation.Analysis, p *evidence.Packet) {
-	conv, seg := analysis.Of(p.N)
+func (out *scenePacket) describe(analysis *conversation.Analysis, p *evidence.Packet, letter string) {
+	_, seg := analysis.Of(p.N)
 	if seg == nil {
 		out.Info = "—"
 		for _, d := range analysis.UDP {
@@ -155,7 +163,7 @@ func (out *scenePacket) describe(analysis *conversation.Analysis, p *evidence.Pa
 	out.Odd = !seg.Arrived() || seg.RetransmissionOf != 0 || seg.Flags.Has(conversation.RST)
 	relative := func(absolute uint32, rel int64) string { return fmt.Sprintf("%d (relative %d)", absolute, rel) }
 	add := func(name, value string) { out.Fields = append(out.Fields, [2]string{name, value}) }
-	add("connection", letterOf(conv.N-1))
+	add("connection", letter)
 	add("source", seg.Source.String())
 	add("destination", seg.Destination.String())
 	add("time to live", fmt.Sprint(seg.TTL))

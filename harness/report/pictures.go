@@ -18,7 +18,10 @@ type Picture struct {
 // Pictures draws all there is to draw of a run: the ladder, and for what it has of connections, data,
 // descriptors and accept queues a picture each.
 func Pictures(run *evidence.Run, options PictureOptions) []Picture {
-	s := tell(run)
+	return tell(run).pictures(options)
+}
+
+func (s *story) pictures(options PictureOptions) []Picture {
 	var all []Picture
 	if l := s.ladder(DrawOptions{Marks: options.Marks}); !l.Empty() {
 		all = append(all, Picture{"ladder", Text{"Ladder", "时序梯图"}, l.SVG(options)})

@@ -37,6 +37,7 @@ type story struct {
 	run      *evidence.Run
 	analysis *conversation.Analysis
 
+	start       evidence.Time            // when the run began
 	packets     map[int]*evidence.Packet // by frame number
 	connections []*connection
 	sockets     []*openSocket
@@ -90,7 +91,7 @@ func (c *connection) began() evidence.Time {
 // tell makes a run ready for drawing.
 func tell(run *evidence.Run) *story {
 	s := &story{
-		run: run, analysis: conversation.Analyse(run),
+		run: run, start: beginningOf(run), analysis: conversation.Analyse(run),
 		packets: make(map[int]*evidence.Packet, len(run.Packets)),
 		behind:  map[int]*openSocket{}, made: map[int]*openSocket{}, open: map[int][]*life{},
 	}
@@ -143,4 +144,23 @@ func (c *connection) view(at lane) *conversation.Conversation {
 		return c.views[at]
 	}
 	return c.views[at.other()]
+}
+
+// beginningOf is when a run began; records without a beginning count from their first event.
+func beginningOf(run *evidence.Run) evidence.Time {
+	start := run.Started
+	if start != 0 {
+		return start
+	}
+	for i := range run.Calls {
+		if at := run.Calls[i].Entry; start == 0 || at < start {
+			start = at
+		}
+	}
+	for i := range run.Packets {
+		if at := run.Packets[i].Time; start == 0 || at < start {
+			start = at
+		}
+	}
+	return start
 }

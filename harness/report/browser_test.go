@@ -1,0 +1,139 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a headless Chromium with one page.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu       sync.Mutex
+	problems []string
+}
+
+// openBrowser starts Chromium; the test is skipped where there is none.
+func openBrowser(t *testing.T) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("no Chromium on this machine")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WSURLReadTimeout(60*time.Second))
+	if os.Getuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	deadline, cancelDeadline := context.WithTimeout(context.Background(), 3*time.Minute)
+	allocator, cancelAllocator := chromedp.NewExecAllocator(deadline, options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() { cancel(); cancelAllocator(); cancelDeadline() })
+	b := &browser{t: t, ctx: ctx}
+	if err := chromedp.Listen(ctx, b.listen); err != nil {
+		t.Fatalf("start Chromium: %v", err)
+	}
+	b.do(chromedp.EmulateViewport(1280, 900))
+	return b
+}
+
+// listen notes what goes wrong in the page: exceptions, errors on the console, refused loads.
+func (b *browser) listen(event any) {
+	said := ""
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		said = fmt.Sprintf("exception: %+v", e.ExceptionDetails)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			said = fmt.Sprintf("console %s: %v", e.Type, e.Args)
+		}
+	case *cdplog.EventEntryAdded:
+		if e.Entry.Level == cdplog.EntryLevelError || e.Entry.Level == cdplog.EntryLevelWarning {
+			said = e.Entry.Text
+		}
+	}
+	if said != "" {
+		b.mu.Lock()
+		b.problems = append(b.problems, said)
+		b.mu.Unlock()
+	}
+}
+
+func (b *browser) complaints() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string{}, b.problems...)
+}
+
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatalf("in the browser: %v\n%s", err, strings.Join(b.complaints(), "\n"))
+	}
+}
+
+// ask evaluates an expression; promises are awaited.
+func ask[T any](b *browser, expression string) T {
+	b.t.Helper()
+	answer, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("ask the page %s: %v", expression, err)
+	}
+	return answer
+}
+
+// open writes a page and opens it from disk.
+func (b *browser) open(p Page, fragment string) string {
+	b.t.Helper()
+	folder := b.t.TempDir()
+	if err := p.Write(folder); err != nil {
+		b.t.Fatal(err)
+	}
+	file := filepath.Join(folder, PageFile)
+	b.do(chromedp.Navigate("file://"+file+fragment), chromedp.WaitReady(chromedp.CSS("#count span")))
+	return file
+}
+
+// media sets a media feature, such as prefers-color-scheme.
+func (b *browser) media(name, value string) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: name, Value: value}},
+	})
+	if err != nil {
+		b.t.Fatalf("emulate %s: %s: %v", name, value, err)
+	}
+}
+
+// picture saves what is seen, where SCREENSHOTS names a folder.
+func (b *browser) picture(name string) {
+	folder := os.Getenv("SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
