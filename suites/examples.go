@@ -16,6 +16,11 @@ import (
 // spoken is what the client of the notes is told to send.
 const spoken = "hello over there"
 
+// The rules about the notes' two smaller programs.
+var _ = Describe("example", Label("program"), Ordered, ContinueOnFailure, func() {
+	judged("", "example")
+})
+
 var _ = Describe("the reference pair", Label("programs"), func() {
 	scenario("reference.in-process", "the reference client and server, in this process", func(s *stage.Stage) {
 		var said [2]played

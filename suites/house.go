@@ -11,7 +11,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/reporters"
 
+	"tcpwitness/harness/dialogue"
 	"tcpwitness/harness/evidence"
+	"tcpwitness/harness/program"
 	"tcpwitness/harness/report"
 	"tcpwitness/harness/rules"
 	"tcpwitness/harness/sandbox"
@@ -24,16 +26,38 @@ type House struct {
 	Settings Settings
 	Ability  sandbox.Ability
 	Out      string // folder of this run's evidence
+	Dialogue *dialogue.Dialogue
+	Programs map[string]program.Program // under test, by the end that they play
 
-	theatre *stage.Theatre
+	theatre   *stage.Theatre
+	companies map[string]*company // by chapter
 }
 
 // theHouse is nil in a binary that only links the specs.
 var theHouse *House
 
-// Enter makes the house that the specs of this process use.
-func Enter(settings Settings, ability sandbox.Ability) {
-	theHouse = &House{Settings: settings, Ability: ability}
+// Enter makes the house that the specs of this process use. Its error is one line for the user.
+func Enter(settings Settings, ability sandbox.Ability) error {
+	spoken, err := dialogue.Load(settings.Dialogue)
+	if err != nil {
+		return fmt.Errorf("-dialogue: %w", err)
+	}
+	house := &House{Settings: settings, Ability: ability, Dialogue: spoken, Programs: map[string]program.Program{}}
+	for _, given := range []struct{ flag, end, path, args string }{
+		{"-server", evidence.Server, settings.Server, settings.ServerArgs},
+		{"-client", evidence.Client, settings.Client, settings.ClientArgs},
+	} {
+		if given.path == "" {
+			continue
+		}
+		resolved, err := program.ResolveIn(settings.Started, given.path, given.args)
+		if err != nil {
+			return fmt.Errorf("%s: %w", given.flag, err)
+		}
+		house.Programs[given.end] = resolved
+	}
+	theHouse = house
+	return nil
 }
 
 // Out proposes a folder for a run's evidence under a folder of runs.
@@ -132,8 +156,8 @@ var _ = ReportAfterSuite("conformance", func(suite Report) {
 // publish writes what the whole run found out, and prints the table.
 func (h *House) publish(suite Report) error {
 	outcome := report.Outcome{
-		Host:   h.theatre.Host(),
-		Target: report.Target{Client: named(h.Settings.Client), Server: named(h.Settings.Server), Dialogue: h.Settings.Dialogue},
+		Host:   stage.Host(h.Ability),
+		Target: report.Target{Client: h.named(evidence.Client), Server: h.named(evidence.Server), Dialogue: h.Settings.Dialogue},
 	}
 	if suite.SpecialSuiteFailureReasons != nil {
 		outcome.NotRun = "the run ended early"
@@ -167,9 +191,10 @@ func (h *House) publish(suite Report) error {
 	return err
 }
 
-func named(path string) string {
-	if path == "" {
-		return "reference"
+// named is the path of the program that plays an end, or "reference".
+func (h *House) named(end string) string {
+	if given, ok := h.Programs[end]; ok {
+		return given.Path
 	}
-	return path
+	return "reference"
 }

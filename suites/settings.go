@@ -24,6 +24,7 @@ type Settings struct {
 	Evidence               evidenceMode
 	Isolation              sandbox.Isolation
 	Require                requirements
+	Started                string // the folder where the run was started
 }
 
 // RegisterFlags adds the flags to a set.
@@ -46,25 +47,17 @@ func (s *Settings) RegisterFlags(flags *flag.FlagSet) {
 }
 
 // Complete makes the paths absolute, relative ones from the folder where the run was started, and finds
-// mistakes that can be found before anything runs. The error is one line for the user.
+// mistakes in the flags themselves. The error is one line for the user.
 func (s *Settings) Complete(started string) error {
+	s.Started = started
 	if s.Port < 0 || s.Port > 65535 {
 		return fmt.Errorf("-port must be between 1 and 65535, not %d", s.Port)
 	}
-	for _, program := range []struct {
-		flag string
-		path *string
-	}{{"-server", &s.Server}, {"-client", &s.Client}} {
-		if *program.path == "" {
-			continue
-		}
-		*program.path = absolute(started, *program.path)
-		if err := executable(*program.path); err != nil {
-			return fmt.Errorf("%s: %w", program.flag, err)
-		}
-	}
 	if s.Out != "" {
 		s.Out = absolute(started, s.Out)
+	}
+	if _, err := os.Stat(absolute(started, s.Dialogue)); err == nil {
+		s.Dialogue = absolute(started, s.Dialogue)
 	}
 	return nil
 }
@@ -74,21 +67,6 @@ func absolute(from, path string) string {
 		return path
 	}
 	return filepath.Join(from, path)
-}
-
-func executable(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no file %s", path)
-	case err != nil:
-		return err
-	case info.IsDir():
-		return fmt.Errorf("%s is a folder, not a program", path)
-	case info.Mode()&0o111 == 0:
-		return fmt.Errorf("%s is not executable; try chmod +x on it", path)
-	}
-	return nil
 }
 
 // Folder makes the folder for the evidence and sees that it can be written to.

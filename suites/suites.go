@@ -91,6 +91,9 @@ func rule(id string, body func(s *stage.Stage)) {
 	if !known {
 		panic(fmt.Sprintf("a spec names the rule %q, which the catalogue does not have", id))
 	}
+	if theHouse != nil && theHouse.judgesProgram() {
+		return // a program was given: only it is judged
+	}
 	declare(Spec{Rule: r, Body: body})
 	if slices.Contains(overIPv6, r.Chapter) {
 		declare(Spec{Rule: r, Body: body, IPv6: true})
@@ -110,6 +113,9 @@ func declare(s Spec) {
 
 // scenario declares a spec that belongs to no rule; its evidence is kept like the others'.
 func scenario(name, title string, body func(s *stage.Stage)) {
+	if theHouse != nil && theHouse.judgesProgram() {
+		return
+	}
 	It(title, SpecTimeout(2*deadline), func(ctx SpecContext) {
 		if theHouse == nil {
 			Skip("the suites were not started by their own test")

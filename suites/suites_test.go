@@ -43,7 +43,9 @@ func open(settings *Settings) error {
 	if err != nil {
 		return err
 	}
-	Enter(*settings, ability)
+	if err := Enter(*settings, ability); err != nil {
+		return err
+	}
 	theHouse.Out = settings.Out
 	if process, _ := GinkgoConfiguration(); process.ParallelProcess > 1 {
 		return nil // the first process says where the evidence goes

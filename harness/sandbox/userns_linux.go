@@ -34,7 +34,7 @@ var granted = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW
 // Sandbox.Enter and Sandbox.Do, so programs started there have the user's own rights. The first self passes
 // signals on and waits; then reexecuted is true, and the caller should os.Exit(exit), exit being the status
 // of the second self. Where a signal killed that one, the first self dies by the same signal. The second
-// self never outlives the first.
+// self never outlives the first. It is in a process group of its own and must not read the terminal.
 //
 // Where the machine does not allow it, reexecuted is false and err says why; the process can go on with
 // Shared isolation. The network namespace of the process itself stays the host's in all cases.
@@ -45,7 +45,7 @@ func EnterUserNamespace() (exit int, reexecuted bool, err error) {
 	case value != "":
 		return 0, false, nil
 	}
-	if tryUnshare() == nil {
+	if tryNamespace() == nil {
 		return 0, false, nil
 	}
 	exit, reexecuted, err = beFirstSelf()
@@ -53,10 +53,6 @@ func EnterUserNamespace() (exit int, reexecuted bool, err error) {
 		err = fmt.Errorf("enter a user namespace: %w", err)
 	}
 	return exit, reexecuted, err
-}
-
-func tryUnshare() error {
-	return onThread(func() error { return unix.Unshare(unix.CLONE_NEWNET) })
 }
 
 // beSecondSelf tells the first self whether network namespaces can be made now. Where not, this process
@@ -72,8 +68,8 @@ func beSecondSelf(value string) (exit int, reexecuted bool, err error) {
 		return 0, false, fmt.Errorf("enter a user namespace: %s=%q: %w", marker, value, os.ErrInvalid)
 	}
 	defer report.Close()
-	if err := tryUnshare(); err != nil {
-		fmt.Fprintf(report, "unshare the network namespace: %v", err)
+	if err := tryNamespace(); err != nil {
+		fmt.Fprint(report, err)
 		return 0, true, nil
 	}
 	return 0, false, nil

@@ -36,23 +36,26 @@ func (s *Stage) timedOut(format string, args ...any) {
 	panic(ending{rules.Fail, "waited until the deadline for " + awaited})
 }
 
-// Attempt runs the body of a spec and says how it ended: with a pass, or early, with a reason. A panic of
-// the body that is none of these is an error of the harness.
+// Attempt runs the body of a spec and says how it ended: with a pass, or early, with a reason.
 func Attempt(body func()) (verdict rules.Verdict, reason string) {
-	verdict = rules.Pass
-	if err := gomega.InterceptGomegaFailure(func() {
-		defer func() {
-			switch early := recover().(type) {
-			case nil:
-			case ending:
-				verdict, reason = early.verdict, early.reason
-			default:
-				panic(early)
-			}
-		}()
-		body()
-	}); err != nil {
+	if err := gomega.InterceptGomegaFailure(func() { verdict, reason = caught(body) }); err != nil {
 		return rules.Fail, err.Error()
 	}
+	return verdict, reason
+}
+
+// caught runs a body that may end early.
+func caught(body func()) (verdict rules.Verdict, reason string) {
+	verdict = rules.Pass
+	defer func() {
+		switch early := recover().(type) {
+		case nil:
+		case ending:
+			verdict, reason = early.verdict, early.reason
+		default:
+			panic(early)
+		}
+	}()
+	body()
 	return verdict, reason
 }

@@ -42,6 +42,8 @@ type Result struct {
 	Data []byte
 }
 
+func (r Result) succeeded() bool { return r.call.Succeeded() }
+
 // Call is the call as it was recorded.
 func (r Result) Call() evidence.Call { return r.call }
 
@@ -49,8 +51,8 @@ func (r Result) Call() evidence.Call { return r.call }
 type Pending struct {
 	end    *Endpoint
 	number int
-	done   chan Result
-	result *Result
+	done   chan struct{} // closed once result stands
+	result Result
 }
 
 // Recording is the end's sockets API with every call recorded, for a program that runs in-process.
@@ -85,10 +87,13 @@ func (w *Work) Wait() {
 
 // begin makes a call on a thread of its own and returns once it is recorded as entered.
 func (e *Endpoint) begin(call func(api sockets.API) Result) *Pending {
-	p := &Pending{end: e, done: make(chan Result, 1)}
+	p := &Pending{end: e, done: make(chan struct{})}
 	entered := make(chan int, 1)
 	recorder := &sockets.Recorder{API: e.API, Log: e.stage.log, End: e.Name, Begun: func(n int) { entered <- n }}
-	e.stage.working.Go(func() { p.done <- call(recorder) })
+	e.stage.working.Go(func() {
+		defer close(p.done)
+		p.result = call(recorder)
+	})
 	p.number = <-entered
 	return p
 }
@@ -101,13 +106,10 @@ func (p *Pending) Returned() bool { c := p.Call(); return c.Returned() }
 
 // Result waits for the call to return.
 func (p *Pending) Result() Result {
-	if p.result != nil {
-		return *p.result
-	}
 	select {
-	case r := <-p.done:
+	case <-p.done:
+		r := p.result
 		r.call = p.Call()
-		p.result = &r
 		return r
 	case <-p.end.stage.ctx.Done():
 		p.end.stage.timedOut("%s to return", p.Call())

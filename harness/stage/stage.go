@@ -86,7 +86,7 @@ func (t *Theatre) Set(ctx context.Context, scene Scene) (*Stage, error) {
 	s := &Stage{Sandbox: sb, scene: scene, ctx: ctx, theatre: t, capture: packets, log: sockets.NewLog(), steps: map[int]bool{}}
 	s.run = evidence.Run{
 		Schema: evidence.Schema, Scenario: scene.Name, Rules: scene.Rules, Title: scene.Title,
-		Started: evidence.Now(), Host: t.Host(),
+		Started: evidence.Now(), Host: Host(t.Ability),
 		Ends: []evidence.End{{Name: evidence.Client, Kind: "in-process"}, {Name: evidence.Server, Kind: "in-process"}},
 	}
 	if scene.IPv6 && !sb.Address6().IsValid() {
@@ -105,13 +105,10 @@ func (t *Theatre) Set(ctx context.Context, scene Scene) (*Stage, error) {
 	return s, nil
 }
 
-// Host describes the machine for the record.
-func (t *Theatre) Host() evidence.Host {
+// Host describes a machine for the record.
+func Host(a sandbox.Ability) evidence.Host {
 	os, kernel := system()
-	return evidence.Host{
-		OS: os, Kernel: kernel, Isolation: t.Ability.Isolation.String(),
-		Capture: t.Ability.Capture, Trace: t.Ability.Trace,
-	}
+	return evidence.Host{OS: os, Kernel: kernel, Isolation: a.Isolation.String(), Capture: a.Capture, Trace: a.Trace}
 }
 
 // Context ends with the deadline of the spec.

@@ -99,6 +99,11 @@ const (
 
 // connections lists the TCP sockets of the scenario's network that have to do with the server's address.
 func (s *Stage) connections() []connection {
+	return slices.DeleteFunc(s.table(), func(c connection) bool { return c.local != s.ServerAddress() && c.remote != s.ServerAddress() })
+}
+
+// table lists the TCP sockets of the scenario's network.
+func (s *Stage) table() []connection {
 	var lines []byte
 	err := s.Sandbox.Do(func() error {
 		for _, table := range []string{"tcp", "tcp6"} {
@@ -115,7 +120,7 @@ func (s *Stage) connections() []connection {
 	}
 	var all []connection
 	for scanner := bufio.NewScanner(bytes.NewReader(lines)); scanner.Scan(); {
-		if c, ok := parseConnection(scanner.Text()); ok && (c.local == s.ServerAddress() || c.remote == s.ServerAddress()) {
+		if c, ok := parseConnection(scanner.Text()); ok {
 			all = append(all, c)
 		}
 	}

@@ -1,0 +1,210 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"tcpwitness/harness/dialogue"
+	"tcpwitness/harness/evidence"
+	"tcpwitness/harness/program"
+	"tcpwitness/harness/rules"
+)
+
+// Player plays scenes with a program under test: it starts the program in a sandbox, plays the other end
+// by the dialogue, and keeps the record. It judges nothing.
+type Player struct {
+	Theatre  *Theatre
+	Program  program.Program
+	Dialogue *dialogue.Dialogue
+	Role     string // the end under test: evidence.Server or evidence.Client
+	Kind     string // as evidence.End has it: "program" or "reference"
+	Port     uint16 // of programs that have it built in; 0 for none
+	Limits   program.Limits
+}
+
+// Scenes are those that the player has for its program.
+func (p *Player) Scenes() []evidence.Scene { return dialogue.Scenes(p.Role) }
+
+// Play plays a scene. The run is never nil; what went wrong with the harness stands in its Faults.
+func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
+	name := p.Role + "/" + string(scene)
+	whole, cancel := context.WithTimeout(ctx, patience+clearing)
+	defer cancel()
+	limit, cancelLimit := context.WithTimeout(ctx, patience)
+	defer cancelLimit()
+	set, err := p.Theatre.Set(whole, Scene{Name: name, Title: titles[p.Role][scene]})
+	if err != nil {
+		return &evidence.Run{
+			Schema: evidence.Schema, Scenario: name, Faults: []string{err.Error()},
+			Script: p.Dialogue.Script(p.Role, scene),
+		}
+	}
+	a := p.act(set, scene)
+	a.limit = limit
+	if a.script.Unplayed == "" {
+		if verdict, reason := caught(func() { a.play(scene) }); verdict != rules.Pass {
+			a.run.Faults = append(a.run.Faults, reason)
+		}
+	}
+	return a.finish(context.WithoutCancel(ctx))
+}
+
+const (
+	// patience is how long a scene may take in all. It bounds programs that hang and whose hanging cannot be
+	// shown otherwise; a right program does not need a tenth of it on a machine that is busy.
+	patience = 60 * time.Second
+	// clearing is how long clearing up may take.
+	clearing = 30 * time.Second
+)
+
+// act is a scene while it is played.
+type act struct {
+	*Stage
+	player *Player
+	script *evidence.Script
+	// processes are the starts of the program, in order.
+	processes []*program.Process
+	address   netip.AddrPort
+	limit     context.Context // its end is the deadline of the program
+	// over says that the program can do nothing more in the scene, and waiting is in vain.
+	over bool
+}
+
+func (p *Player) act(set *Stage, scene evidence.Scene) *act {
+	a := &act{Stage: set, player: p, script: p.Dialogue.Script(p.Role, scene), address: set.ServerAddress()}
+	if p.Port != 0 {
+		a.address = netip.AddrPortFrom(a.address.Addr(), p.Port)
+	}
+	a.run.Address = a.address
+	a.run.Dialogue = p.Dialogue.Name
+	a.run.Script = a.script
+	a.run.Rules = nil
+	for i := range a.run.Ends {
+		if a.run.Ends[i].Name == p.Role {
+			a.run.Ends[i] = evidence.End{Name: p.Role, Kind: p.Kind, Command: p.Program.Command(a.address.Addr(), a.address.Port())}
+		}
+	}
+	a.script.ArgumentsWithoutAddress = !slices.ContainsFunc(p.Program.Args, func(arg string) bool { return strings.Contains(arg, "{ip}") })
+	if scene == evidence.SceneNoArguments && len(p.Program.Args) == 0 && a.script.Unplayed == "" {
+		a.script.Unplayed = "the program takes no arguments"
+	}
+	if !p.Theatre.Ability.Trace {
+		a.lacks(evidence.MissingTrace, p.Theatre.Ability.WhyNotTrace)
+		if scene == evidence.SceneShortSend && a.script.Unplayed == "" {
+			a.script.Unplayed = "a send is cut short by the tracer, and there is none: " + p.Theatre.Ability.WhyNotTrace
+		}
+	}
+	return a
+}
+
+func (a *act) lacks(what, why string) {
+	a.run.Missing = append(a.run.Missing, evidence.Missing{What: what, End: a.player.Role, Why: why})
+}
+
+func (a *act) play(scene evidence.Scene) {
+	switch scene {
+	case evidence.SceneSocketExample, evidence.SceneBindExample, evidence.SceneBindExampleInUse:
+		a.playExample(scene)
+		return
+	}
+	if a.player.Role == evidence.Server {
+		a.playServer(scene)
+	} else {
+		a.playClient(scene)
+	}
+}
+
+// start starts the program.
+func (a *act) start(p program.Program, alter func(*evidence.Call) int) *program.Process {
+	process, err := p.Start(a.ctx, program.Start{
+		End: a.player.Role, IP: a.address.Addr(), Port: a.address.Port(), Enter: a.Sandbox.Enter,
+		Trace: a.theatre.Ability.Trace, Alter: alter, Limits: a.player.Limits,
+	})
+	if err != nil {
+		a.fault("%v", err)
+	}
+	a.processes = append(a.processes, process)
+	a.cleanup = append(a.cleanup, func() { a.take(process) })
+	return process
+}
+
+// current is the start of the program that is under way.
+func (a *act) current() *program.Process { return a.processes[len(a.processes)-1] }
+
+// mark notes a moment.
+func (a *act) mark(name string) {
+	a.run.Marks = append(a.run.Marks, evidence.Mark{Time: evidence.Now(), Name: name, End: a.player.Role})
+}
+
+// finish ends the scene: what the program does from now on is the effect of clearing up.
+func (a *act) finish(ctx context.Context) *evidence.Run {
+	if len(a.processes) > 0 {
+		a.mark(evidence.MarkSceneEnd)
+	}
+	bounded, cancel := context.WithTimeout(ctx, clearing)
+	defer cancel()
+	run := a.Finish(bounded)
+	renumber(run)
+	return run
+}
+
+// take ends a process and takes its calls and outcome into the record.
+func (a *act) take(process *program.Process) {
+	reason := program.ReasonNotNeeded
+	if a.limit.Err() != nil {
+		reason = program.ReasonDeadline
+	}
+	outcome := process.Stop(reason)
+	if _, why := process.Traced(); why != "" {
+		if _, known := a.run.Lacks(evidence.MissingTrace, a.player.Role); !known {
+			a.lacks(evidence.MissingTrace, why)
+		}
+	}
+	a.run.Calls = append(a.run.Calls, process.Calls()...)
+	a.run.Outcomes = append(a.run.Outcomes, *outcome)
+}
+
+// renumber brings the calls of both ends into one order.
+func renumber(run *evidence.Run) {
+	slices.SortStableFunc(run.Calls, func(x, y evidence.Call) int { return int(x.Entry - y.Entry) })
+	for i := range run.Calls {
+		run.Calls[i].N = i + 1
+	}
+}
+
+// titles say what is played.
+var titles = map[string]map[evidence.Scene]string{
+	evidence.Server: {
+		evidence.ScenePlain:       "a good exchange with one client after another",
+		evidence.SceneByteByByte:  "the message arrives in single bytes",
+		evidence.SceneFullMessage: "the message is as long as can be",
+		evidence.SceneSilent:      "a client connects and closes without a byte",
+		evidence.SceneResetBefore: "a client resets before its first byte",
+		evidence.SceneResetAfter:  "a client resets after its message",
+		evidence.SceneTwoClients:  "the later of two clients speaks first",
+		evidence.SceneManyClients: "many clients one after another",
+		evidence.SceneRestart:     "the server is started again right after a connection",
+		evidence.ScenePortInUse:   "the port is in use",
+		evidence.SceneNoArguments: "the arguments are missing",
+	},
+	evidence.Client: {
+		evidence.ScenePlain:            "a good exchange",
+		evidence.SceneByteByByte:       "the reply arrives in single bytes",
+		evidence.SceneClosedBefore:     "the server closes before the line is fed to the client",
+		evidence.SceneClosedAfter:      "the server closes after the message, without a reply",
+		evidence.SceneResetServer:      "the server resets the connection",
+		evidence.SceneRefused:          "nobody listens on the address",
+		evidence.SceneEmptyInput:       "standard input is at its end from the beginning",
+		evidence.SceneShortSend:        "the client's send is cut short",
+		evidence.SceneNoArguments:      "the arguments are missing",
+		evidence.SceneSocketExample:    "the notes' program that creates a socket",
+		evidence.SceneBindExample:      "the notes' program that binds",
+		evidence.SceneBindExampleInUse: "the notes' program that binds, with the port in use",
+	},
+}
+
+func (a *act) String() string { return fmt.Sprintf("scene %s", a.run.Scenario) }

@@ -1,0 +1,378 @@
+package stage
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"tcpwitness/harness/evidence"
+	"tcpwitness/harness/program"
+	"tcpwitness/harness/sockets"
+)
+
+// How many clients the scenes of a server have.
+const (
+	plainClients = 2 // of a server that stays up
+	fewClients   = 5 // before open descriptors are counted for the first time
+	manyCounts   = 4
+)
+
+// playServer plays clients to the server under test.
+func (a *act) playServer(scene evidence.Scene) {
+	switch scene {
+	case evidence.SceneNoArguments:
+		a.endsByItself(a.player.Program.Bare())
+		return
+	case evidence.ScenePortInUse:
+		a.occupy(a.address)
+		a.endsByItself(a.player.Program)
+		return
+	}
+	a.serve()
+	switch scene {
+	case evidence.ScenePlain:
+		a.plainClients()
+	case evidence.SceneByteByByte:
+		a.goodClient(visit{piecemeal: true})
+		a.endsOrRests()
+	case evidence.SceneFullMessage:
+		n, _ := a.player.Dialogue.MaxText()
+		a.goodClient(visit{text: fullText(n)})
+		a.endsOrRests()
+	case evidence.SceneSilent:
+		a.badClient(func(c *guest) { a.Client.Close(c.socket) })
+	case evidence.SceneResetBefore:
+		a.badClient(a.reset)
+	case evidence.SceneResetAfter:
+		a.badClient(func(c *guest) {
+			a.says(c, c.script.Message)
+			a.rests()
+			a.reset(c)
+		})
+	case evidence.SceneTwoClients:
+		first, second := a.visitor("first"), a.visitor("second")
+		if first != nil && second != nil {
+			a.rests()
+			a.converses(second, visit{})
+			a.converses(first, visit{})
+		}
+		a.endsOrRests()
+	case evidence.SceneManyClients:
+		a.manyClients()
+	case evidence.SceneRestart:
+		a.restart()
+	}
+}
+
+// serve starts the server and waits until it listens and rests.
+func (a *act) serve() {
+	a.start(a.player.Program, nil).CloseStdin()
+	a.until(func() bool { return len(a.listening()) > 0 }, a.current().Done(), 0)
+	for _, at := range a.listening() {
+		if !slices.Contains(a.script.Listening, at) {
+			a.script.Listening = append(a.script.Listening, at)
+		}
+	}
+	if len(a.script.Listening) > 0 {
+		a.over = false
+		a.rests()
+	}
+}
+
+// listening are the addresses with the server's port on which somebody listens now.
+func (a *act) listening() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, c := range a.table() {
+		if c.state == stateListen && c.local.Port() == a.address.Port() {
+			all = append(all, c.local)
+		}
+	}
+	return all
+}
+
+// endsByItself starts a program that is to end without anybody's help.
+func (a *act) endsByItself(p program.Program) {
+	process := a.start(p, nil)
+	process.CloseStdin()
+	a.awaits(process.Done(), 0)
+}
+
+// endsOrRests waits for the end of a server that is to end, and for one that stays up until it rests.
+func (a *act) endsOrRests() {
+	if a.script.StaysUp {
+		a.rests()
+		return
+	}
+	a.awaits(a.current().Done(), 0)
+}
+
+// occupy listens on an address, as another program would.
+func (a *act) occupy(at netip.AddrPort) {
+	peer := a.Client
+	if a.player.Role == evidence.Client {
+		peer = a.Server
+	}
+	s := peer.Socket(domainOf(at), syscall.SOCK_STREAM, 0)
+	peer.given(s.made)
+	bound := peer.Bind(s, at)
+	peer.given(bound.call)
+	listening := peer.Listen(s, Backlog)
+	peer.given(listening.call)
+}
+
+func domainOf(at netip.AddrPort) int {
+	if at.Addr().Is4() {
+		return syscall.AF_INET
+	}
+	return syscall.AF_INET6
+}
+
+// guest is a client that the harness plays.
+type guest struct {
+	socket *Socket
+	script evidence.Connection
+	lines  []evidence.Line
+	index  int // in Script.Connections
+}
+
+// visit says how a client behaves.
+type visit struct {
+	text      string // empty for one of the dialogue's own
+	piecemeal bool   // sends byte by byte
+	staysOpen bool   // leaves it to the server to close first
+}
+
+// visitor connects a client and notes in the script what it and the server are to say. It is nil where it
+// could not connect.
+func (a *act) visitor(token string) *guest { return a.visitorWith(a.player.Dialogue.Text(token)) }
+
+func (a *act) visitorWith(text string) *guest {
+	c := &guest{socket: a.Client.Socket(domainOf(a.address), syscall.SOCK_STREAM, 0)}
+	a.Client.given(c.socket.made)
+	connecting := a.Client.Connecting(c.socket, a.address)
+	connected := a.awaits(connecting.done, connecting.number) && connecting.Result().succeeded()
+	var at netip.AddrPort
+	if connected {
+		at = a.Client.SockName(c.socket).Address()
+	}
+	exchange := a.player.Dialogue.Exchange(text, at, a.address)
+	c.script = evidence.Connection{Client: at, Message: exchange.Message, Reply: exchange.Reply}
+	c.lines = exchange.ServerLines
+	c.index = len(a.script.Connections)
+	a.script.Connections = append(a.script.Connections, c.script)
+	if !connected {
+		return nil
+	}
+	return c
+}
+
+// goodClient is a client that says what the dialogue says. It yields whether it could connect.
+func (a *act) goodClient(v visit) bool {
+	if v.text == "" {
+		v.text = a.player.Dialogue.Text(token(len(a.script.Connections)))
+	}
+	c := a.visitorWith(v.text)
+	if c == nil {
+		return false
+	}
+	a.converses(c, v)
+	return true
+}
+
+// token is a word that is another one in each exchange.
+func token(n int) string { return fmt.Sprintf("w%dx", 17+13*n) }
+
+// fullText is a text of so many bytes with a blank in it.
+func fullText(n int) string {
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = 'a' + byte(i%26)
+		if i%27 == 26 {
+			text[i] = ' '
+		}
+	}
+	return string(text)
+}
+
+// converses plays the whole exchange on a connection, and the close.
+func (a *act) converses(c *guest, v visit) {
+	a.script.Lines = append(a.script.Lines, c.lines...)
+	d := a.player.Dialogue
+	if d.First == evidence.Server {
+		a.hears(c, len(c.script.Reply))
+	}
+	if v.piecemeal {
+		a.saysPiecemeal(a.Client, c.socket, c.script.Message)
+	} else {
+		a.says(c, c.script.Message)
+	}
+	if d.HalfClose || d.Framing.Kind == evidence.FramingEnd {
+		a.Client.Shutdown(c.socket, syscall.SHUT_WR)
+	}
+	if d.First != evidence.Server && len(c.script.Reply) > 0 && d.Framing.Kind != evidence.FramingEnd {
+		a.hears(c, len(c.script.Reply))
+	}
+	if v.staysOpen {
+		a.hears(c, all)
+	}
+	a.Client.Shutdown(c.socket, syscall.SHUT_WR)
+	a.hears(c, all)
+	a.Client.Close(c.socket)
+}
+
+// says sends all of a message.
+func (a *act) says(c *guest, message []byte) {
+	for len(message) > 0 {
+		sending := a.Client.Sending(c.socket, message, noSignal)
+		if !a.awaits(sending.done, sending.number) || sending.Result().Value <= 0 {
+			return
+		}
+		message = message[sending.Result().Value:]
+	}
+}
+
+// saysPiecemeal sends a message byte by byte, each when the program has dealt with the one before.
+func (a *act) saysPiecemeal(end *Endpoint, s *Socket, message []byte) {
+	end.SetOption(s, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, sockets.Int(1))
+	for i := range message {
+		if end.Send(s, message[i:i+1], noSignal).Value != 1 {
+			return
+		}
+		a.rests()
+	}
+}
+
+// all asks for everything up to the end of the stream.
+const all = -1
+
+// hears receives so many bytes, fewer where the stream ends or nothing more can come.
+func (a *act) hears(c *guest, n int) {
+	for got := 0; n == all || got < n; {
+		receiving := a.Client.Receiving(c.socket, sockets.DataKept)
+		if !a.awaits(receiving.done, receiving.number) || receiving.Result().Value <= 0 {
+			return
+		}
+		got += receiving.Result().Value
+	}
+}
+
+// reset closes a connection with RST.
+func (a *act) reset(c *guest) {
+	a.Client.SetOption(c.socket, syscall.SOL_SOCKET, syscall.SO_LINGER, sockets.Linger(true, 0))
+	a.Client.Close(c.socket)
+}
+
+// plainClients are as many clients as the server serves, or a few where it stays up.
+func (a *act) plainClients() {
+	clients := a.player.Dialogue.Serves
+	if a.script.StaysUp {
+		clients = plainClients
+	}
+	for range clients {
+		if !a.goodClient(visit{}) {
+			break
+		}
+	}
+	if a.script.StaysUp && !a.over {
+		a.fill()
+	}
+	a.endsOrRests()
+}
+
+// fill makes a server that stays up print so much that what it printed before must have left its buffer. It
+// is only done where a line is missing so far.
+func (a *act) fill() {
+	const (
+		enough = 160 << 10 // more than twice what buffers hold
+		long   = 1000      // bytes of text, where there is room
+	)
+	a.rests()
+	said := string(a.current().Stdout())
+	if !slices.ContainsFunc(a.script.Lines, func(l evidence.Line) bool { return !hasLine(said, l.Text) }) {
+		return
+	}
+	connections, lines := len(a.script.Connections), len(a.script.Lines)
+	text := a.player.Dialogue.Text("filling")
+	if n, bounded := a.player.Dialogue.MaxText(); a.player.Dialogue.FixedText == "" {
+		if !bounded || n > long {
+			n = long
+		}
+		text = fullText(n)
+	}
+	printed := int64(0)
+	for printed < enough && !a.over {
+		c := a.visitorWith(text)
+		if c == nil {
+			break
+		}
+		perClient := int64(0)
+		for _, line := range c.lines {
+			perClient += int64(len(line.Text)) + 1
+		}
+		a.converses(c, visit{})
+		printed += max(perClient, 1)
+		// What fills is not part of the script.
+		a.script.Connections, a.script.Lines = a.script.Connections[:connections], a.script.Lines[:lines]
+		if perClient == 0 {
+			break
+		}
+	}
+	a.script.Filled = printed
+}
+
+// badClient plays a client that misbehaves, and after it a good one where the server is still there.
+func (a *act) badClient(misbehave func(c *guest)) {
+	c := a.visitor("bad")
+	if c == nil {
+		a.endsOrRests()
+		return
+	}
+	a.rests()
+	a.over = false
+	misbehave(c)
+	a.rests()
+	if ended(a.current()) || a.over {
+		return
+	}
+	if len(a.listening()) == 0 {
+		a.awaits(a.current().Done(), 0)
+		return
+	}
+	a.goodClient(visit{})
+	a.endsOrRests()
+}
+
+// manyClients serves client after client and counts the open descriptors in between.
+func (a *act) manyClients() {
+	for range manyCounts {
+		for range fewClients {
+			if !a.goodClient(visit{}) {
+				return
+			}
+		}
+		if !a.rests() {
+			return
+		}
+		a.script.Descriptors = append(a.script.Descriptors, evidence.DescriptorCount{
+			Clients: len(a.script.Connections), Open: take(a.pids(a.current())).descriptors,
+		})
+	}
+}
+
+// restart has the server close a connection first, and starts it again at once.
+func (a *act) restart() {
+	if !a.goodClient(visit{staysOpen: true}) {
+		return
+	}
+	if a.script.StaysUp {
+		a.rests()
+		a.current().Stop(program.ReasonNotNeeded)
+	} else if !a.awaits(a.current().Done(), 0) {
+		return
+	}
+	a.over = false
+	a.serve()
+	a.goodClient(visit{})
+	a.endsOrRests()
+}
