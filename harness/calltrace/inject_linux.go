@@ -6,20 +6,33 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// install makes the program, at its exec stop, install the filter on itself. Registers and memory are as
-// before when it is done.
-func (tr *tracer) install(pid int, regs unix.PtraceRegs) error {
+// prepare makes the program, at its exec stop, close what it has inherited beyond its standard streams and
+// install the filter on itself. Registers and memory are as before when it is done.
+func (tr *tracer) prepare(pid int, regs unix.PtraceRegs) error {
 	i, err := newInjection(pid, regs, &tr.memory)
 	if err != nil {
 		return err
 	}
 	defer i.undo()
-	program, err := i.place(tr.filter)
+	if open := tr.proc.list(pid, maxScan); len(open) > 0 && open[len(open)-1] > standardError {
+		if _, err := i.call(unix.SYS_CLOSE_RANGE, standardError+1, math.MaxUint32, 0); err != nil {
+			return fmt.Errorf("close inherited descriptors: %w", err)
+		}
+	}
+	if err := i.install(tr.filter); err != nil {
+		return err
+	}
+	return i.undo()
+}
+
+func (i *injection) install(filter []unix.SockFilter) error {
+	program, err := i.place(filter)
 	if err != nil {
 		return err
 	}
@@ -36,7 +49,7 @@ func (tr *tracer) install(pid int, regs unix.PtraceRegs) error {
 	if result != 0 {
 		return fmt.Errorf("%w: install seccomp filter: %w", ErrUnavailable, unix.Errno(-result))
 	}
-	return i.undo()
+	return nil
 }
 
 // injection makes system calls in the place of a stopped program.
@@ -51,7 +64,10 @@ type injection struct {
 	undone bool
 }
 
-const wordSize = 8
+const (
+	wordSize      = 8
+	standardError = 2
+)
 
 func newInjection(pid int, regs unix.PtraceRegs, m *memory) (*injection, error) {
 	i := &injection{pid: pid, regs: regs, memory: m, code: make([]byte, wordSize)}

@@ -184,7 +184,7 @@ func (tr *tracer) takeOver(pid int) error {
 	if programCounter(&now) != programCounter(&at) {
 		return errors.New("it was continued by somebody else before it was traced")
 	}
-	if err := tr.install(pid, now); err != nil {
+	if err := tr.prepare(pid, now); err != nil {
 		return err
 	}
 	if tr.cmd.Started != nil {

@@ -124,9 +124,9 @@ func (tr *tracer) lastEvent(tid int) event {
 // loop serves stops until nothing traced is left.
 func (tr *tracer) loop() error {
 	var queue []event
-	var busy stretch
+	var turn turn
 	for {
-		busy.yield()
+		turn.yield()
 		tid, errno := tr.wait(false)
 		switch errno {
 		case 0:
@@ -153,23 +153,18 @@ func (tr *tracer) loop() error {
 	}
 }
 
-// stretch is a time in which the tracer is hardly ever without work.
-type stretch struct{ began, last time.Time }
+// turn is when the scheduler last had the tracer's goroutine in its hands.
+type turn struct{ last time.Time }
 
-// yield lets the scheduler have the thread now and then. A goroutine that the scheduler has not had in its
-// hands for 10 ms is preempted by a signal and has its processor taken, and from then on the runtime looks
-// at it every 20 µs: a quarter of the time of a busy trace. Coming first costs nothing to speak of.
-func (s *stretch) yield() {
-	const often, idle = 4 * time.Millisecond, time.Millisecond
-	now := time.Now()
-	switch {
-	case now.Sub(s.last) > idle:
-		s.began = now
-	case now.Sub(s.began) > often:
+// yield gives it back now and then. The scheduler preempts a goroutine that it has not had for 10 ms, by a
+// signal, takes its processor away, and looks at it every 20 µs from then on: a quarter of the time of a
+// busy trace. Who comes first is left alone.
+func (t *turn) yield() {
+	const often = 4 * time.Millisecond
+	if now := time.Now(); now.Sub(t.last) > often {
 		runtime.Gosched()
-		s.began = now
+		t.last = now
 	}
-	s.last = now
 }
 
 // serve deals with one event and lets the thread go on.

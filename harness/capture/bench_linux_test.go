@@ -44,7 +44,7 @@ func BenchmarkWarmPool(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		pingPong(client, server, 0)
+		pingPong(client, server, once)
 		unix.Close(server)
 		unix.Close(client)
 		exchanged := time.Now()
@@ -96,7 +96,7 @@ func BenchmarkLoss(b *testing.B) {
 			b.Fatal(err)
 		}
 		used := processorTime()
-		rounds, err := pingPong(client, server, 5*time.Second)
+		rounds, err := pingPong(client, server, during(5*time.Second))
 		if err != nil {
 			b.Fatal(err)
 		}

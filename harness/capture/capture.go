@@ -91,6 +91,8 @@ type Capture struct {
 	options Options
 	source  source
 
+	counting sync.Mutex // held from asking for drops to adding them
+
 	mu      sync.Mutex
 	kept    store
 	changed chan struct{} // closed at the next change of what follows or of kept
@@ -219,8 +221,7 @@ func (c *Capture) sync(ctx context.Context) ([]evidence.Packet, error) {
 	c.mu.Unlock()
 	for {
 		c.mu.Lock()
-		reads := c.reads
-		stopped := c.stopped
+		reads, dropped, stopped := c.reads, c.dropped, c.stopped
 		c.mu.Unlock()
 		if stopped {
 			return c.Snapshot(), ErrStopped
@@ -228,12 +229,11 @@ func (c *Capture) sync(ctx context.Context) ([]evidence.Packet, error) {
 		if err := c.source.mark(target); err != nil {
 			return c.Snapshot(), err
 		}
-		lost, err := c.countDrops()
-		if err != nil {
+		if err := c.countDrops(); err != nil {
 			return c.Snapshot(), err
 		}
 		// Where frames were dropped the mark may be among them: it is sent again once there is room.
-		again := func() bool { return lost && c.reads > reads }
+		again := func() bool { return c.dropped > dropped && c.reads > reads }
 		packets, reached, err := c.awaitMark(ctx, target, again)
 		if reached || err != nil {
 			return packets, err
@@ -266,16 +266,18 @@ func (c *Capture) awaitMark(ctx context.Context, target uint64, again func() boo
 	}
 }
 
-// countDrops adds what the kernel dropped, and says whether that was anything.
-func (c *Capture) countDrops() (lost bool, err error) {
+// countDrops adds what the kernel dropped. Nobody else's count is under way when it returns.
+func (c *Capture) countDrops() error {
+	c.counting.Lock()
+	defer c.counting.Unlock()
 	n, err := c.source.drops()
 	if err != nil {
-		return false, err
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dropped += n
-	return n > 0, nil
+	return nil
 }
 
 // fault is what makes the capture unfit as evidence, or nil. The caller holds mu.

@@ -58,9 +58,8 @@ func connectHere(to netip.AddrPort) (client, server int, err error) {
 	return client, server, nil
 }
 
-// pingPong sends 128 bytes forth and back, again and again, until the time has passed and at least once,
-// and yields how often.
-func pingPong(client, server int, during time.Duration) (rounds int, err error) {
+// pingPong sends 128 bytes forth and back, once and again while more says so, and yields how often.
+func pingPong(client, server int, more func() bool) (rounds int, err error) {
 	echoed := make(chan error, 1)
 	go func() {
 		buf := make([]byte, 128)
@@ -76,7 +75,7 @@ func pingPong(client, server int, during time.Duration) (rounds int, err error) 
 		}
 	}()
 	buf := make([]byte, 128)
-	for end := time.Now().Add(during); err == nil && (rounds == 0 || time.Now().Before(end)); rounds++ {
+	for ; err == nil && (rounds == 0 || more()); rounds++ {
 		if err = transmit(client, buf); err == nil {
 			err = receive(client, buf)
 		}
@@ -86,6 +85,14 @@ func pingPong(client, server int, during time.Duration) (rounds int, err error) 
 		err = errors.Join(err, ended)
 	}
 	return rounds, err
+}
+
+// once and during are for pingPong.
+func once() bool { return false }
+
+func during(d time.Duration) func() bool {
+	end := time.Now().Add(d)
+	return func() bool { return time.Now().Before(end) }
 }
 
 var errEnd = errors.New("end of the stream")

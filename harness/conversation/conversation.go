@@ -209,10 +209,11 @@ func (c *Conversation) RSTs() []*Segment {
 	return found
 }
 
-// Refused says whether the server answered the client's SYN with a reset and never with a SYN
-// (RFC 9293 §3.10.7.1).
+// Refused says whether the server answered the client's SYN with a reset that the client takes, and never
+// with a SYN (RFC 9293 §3.10.7.1).
 func (c *Conversation) Refused() bool {
-	return c.client.Started && !c.server.Started && len(c.server.RSTs) > 0
+	taken := func(s *Segment) bool { return !s.Ignored }
+	return c.client.Started && !c.server.Started && slices.ContainsFunc(c.server.RSTs, taken)
 }
 
 // Frames are the frame numbers of segments; nil ones are left out.

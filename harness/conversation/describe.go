@@ -162,12 +162,12 @@ func (c *Conversation) resetKind(s *Segment) Kind {
 	before := c.before(s)
 	mine := before.Of(s.From)
 	switch {
+	case s.Ignored:
+		return SaysRSTIgnored
 	case c.Refused() && s.From == evidence.Server && (mine == Closed || mine == Unknown):
 		return SaysRefused
 	case mine == SynSent, mine == Listen, mine == SynReceived && !s.Flags.Has(ACK):
 		return SaysRSTOpening
-	case s.Ignored:
-		return SaysRSTIgnored
 	case c.Midstream && mine == Unknown && !s.Flags.Has(ACK):
 		return SaysRSTUnknown
 	case mine == Closed || mine == FinWait1 || mine == FinWait2 || mine == TimeWait:

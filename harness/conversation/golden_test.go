@@ -68,6 +68,31 @@ var scripts = map[string]func(s *conversationtest.Script){
 		s.Send(client, ack, "", seq(2), acks(2))
 		s.Send(server, ack, "", seq(2), acks(2))
 	},
+	"simultaneous close, with data on the way": func(s *conversationtest.Script) {
+		s.Open()
+		s.Send(client, finAck, "")
+		s.Send(server, push, "on the way", seq(1), acks(1))
+		s.Send(server, finAck, "", seq(11), acks(1))
+		s.Send(client, ack, "", seq(2), acks(12))
+		s.Send(server, ack, "", seq(12), acks(2))
+	},
+	"data on the SYN": func(s *conversationtest.Script) {
+		s.Send(client, syn, "early")
+		s.Send(server, synAck, "")
+		s.Send(client, ack, "")
+		s.Say(client, "late")
+	},
+	"refused, with a wrong ACK": func(s *conversationtest.Script) {
+		s.Send(client, syn, "")
+		s.Send(server, rstAck, "", seq(0), acks(7))
+		s.Later(time.Second).Send(client, syn, "", seq(0))
+	},
+	"data left before a handshake that never ends": func(s *conversationtest.Script) {
+		s.Send(client, syn, "")
+		s.Send(server, synAck, "")
+		s.Later(time.Second).Send(server, synAck, "", seq(0))
+		s.Send(client, rst, "", seq(1))
+	},
 	"simultaneous open": func(s *conversationtest.Script) {
 		s.Send(client, syn, "")
 		s.Send(server, syn, "")

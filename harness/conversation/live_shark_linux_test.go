@@ -33,6 +33,7 @@ func TestLiveCapturesAgreeWithWireshark(t *testing.T) {
 	named := compareNames(t, a, rows)
 	t.Logf("%d frames, %d names", len(run.Packets), named)
 	compareNumbers(t, a, rows)
+	noFalseAlarm(t, a)
 
 	seen := map[conversation.Name]int{}
 	for _, c := range a.TCP {
@@ -77,6 +78,23 @@ func compareNumbers(t *testing.T, a *conversation.Analysis, rows map[int]sharkRo
 			streams[c.N] = row.stream
 			if t.Failed() {
 				return
+			}
+		}
+	}
+}
+
+// noFalseAlarm makes sure that nothing is said against real kernels, seen where both ends are.
+func noFalseAlarm(t *testing.T, a *conversation.Analysis) {
+	t.Helper()
+	for _, c := range a.TCP {
+		for _, s := range c.Segments {
+			if s.OutsideWindow || s.BeyondWindow > 0 || s.AckBack || s.AcksUnsent || s.Conflict || s.Gap > 0 || s.FillsGap || s.Ignored {
+				t.Errorf("something is said against frame %d: %+v\n%s", s.Frame, s, around(a, s.Frame))
+			}
+		}
+		for _, end := range []string{client, server} {
+			if d := c.Sent(end); d.Cut() || int64(len(d.Stream())) != d.Length() || len(d.RSTs) == 0 && d.Started && d.Acked < d.Length() {
+				t.Errorf("conversation %d: the %s sent %d bytes, %d acknowledged, %d known", c.N, end, d.Length(), d.Acked, len(d.Stream()))
 			}
 		}
 	}

@@ -145,7 +145,7 @@ func English() Language {
 			SaysRST:             "RST: the {end} ends the connection at once",
 			SaysRSTClosed:       "RST: the {end} has closed already and takes nothing more",
 			SaysRSTOpening:      "RST: the {end} rejects what does not belong to its attempt to connect",
-			SaysRSTIgnored:      "RST with a sequence number that the {other} does not expect, so it has no effect",
+			SaysRSTIgnored:      "RST with numbers that the {other} does not expect, so it has no effect",
 			SaysRSTUnknown:      "RST: the {end} knows no such connection",
 			SaysRetransmission:  "retransmission {n} of frame {frame}",
 			SaysFast:            "at the request of three duplicate ACKs",

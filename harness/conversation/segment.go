@@ -125,10 +125,10 @@ type Segment struct {
 	// FillsGap says that it carries data, or a SYN or FIN, that was not seen before, from before the end of
 	// what was: it came out of order, or an earlier copy was lost before this interface.
 	FillsGap bool
-	// OutsideWindow says that it begins beyond the window that the other end had given; the bytes are not
-	// counted as sent.
+	// OutsideWindow says that it begins beyond every window that the other end had given, or is a SYN that does
+	// not belong here; its bytes are not counted as sent.
 	OutsideWindow bool
-	// BeyondWindow is the number of bytes in it that stand beyond the window that the other end had given.
+	// BeyondWindow is the number of bytes in it that stand beyond every window that the other end had given.
 	BeyondWindow int64
 	// InFlight is the number of bytes that this end had sent and not seen acknowledged, this segment included.
 	InFlight int64

@@ -297,10 +297,11 @@ func (c *Conversation) receiveSYN(me *endpoint, s *Segment, frame int) bool {
 			me.enter(SynReceived, frame)
 			return true
 		}
-		if s.RelAck == 1 {
-			me.enter(Established, frame)
+		if s.RelAck < 1 || s.AcksUnsent {
+			return false
 		}
-		return s.RelAck == 1
+		me.enter(Established, frame)
+		return true
 	case SynReceived:
 		return true
 	}
@@ -370,7 +371,7 @@ func (c *Conversation) acceptsReset(me *endpoint, s *Segment) bool {
 	case Unknown:
 		return true
 	case SynSent:
-		return s.Flags.Has(ACK) && s.RelAck == 1
+		return s.Flags.Has(ACK) && s.RelAck >= 1 && !s.AcksUnsent
 	}
 	return c.Midstream || s.RelSeq == me.got.contiguous(0)
 }

@@ -258,10 +258,13 @@ func (d *Direction) placeControl(s *Segment) {
 
 // acknowledge accounts for what the segment acknowledges and the window that it gives.
 func (c *Conversation) acknowledge(s *Segment, mine, theirs *Direction) {
-	if !s.Flags.Has(ACK) || s.Flags.Has(RST) {
+	if !s.Flags.Has(ACK) {
 		return
 	}
 	s.AcksUnsent = s.RelAck > theirs.next
+	if s.Flags.Has(RST) {
+		return
+	}
 	switch {
 	case !mine.acking:
 	case s.RelAck < mine.lastAck:
@@ -291,7 +294,7 @@ func (c *Conversation) open(s *Segment, mine, theirs *Direction) {
 	h := &c.Handshake
 	switch {
 	case s.Flags.Has(RST):
-	case s.Flags.Has(SYN|ACK) && s.From == evidence.Server && h.SYNACK == nil && theirs.Started && s.RelAck == 1:
+	case s.Flags.Has(SYN|ACK) && s.From == evidence.Server && h.SYNACK == nil && theirs.Started && s.RelAck >= 1 && !s.AcksUnsent:
 		h.SYNACK = s
 	case s.Flags.Has(SYN) && !s.Flags.Has(ACK) && s.From == evidence.Client && h.SYN == nil:
 		h.SYN = s

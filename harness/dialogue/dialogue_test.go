@@ -181,6 +181,35 @@ skip:
 	}
 }
 
+func TestTheExampleOfTheReadme(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "fixtures", "dialogues", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(readme), "```yaml\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("the readme has no example")
+	}
+	d, err := Parse("readme", []byte(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := d.Exchange("a b", client, server); string(e.Reply) != "\x00\x03A B" || e.ServerLines[0].Text != "127.9.8.7:40312 says a b" {
+		t.Errorf("got %+v", e)
+	}
+	for _, name := range Names() {
+		if !strings.Contains(string(readme), "`"+name+"`") {
+			t.Errorf("the readme does not name %s", name)
+		}
+	}
+	for _, scene := range append(Scenes(evidence.Server), Scenes(evidence.Client)...) {
+		if !strings.Contains(string(readme), "`"+string(scene)+"`") {
+			t.Errorf("the readme does not name the scene %s", scene)
+		}
+	}
+}
+
 func TestMistakesAreShownWithTheirPlace(t *testing.T) {
 	const rest = "\nreply: x\nserver: {serves: 1}\n"
 	for _, c := range []struct{ name, yaml, want string }{

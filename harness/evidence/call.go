@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -168,8 +169,8 @@ func (b *Bytes) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &form); err != nil {
 		return fmt.Errorf("decode bytes: %w", err)
 	}
-	decoded := make([]byte, len(form.Hex)/2)
-	if _, err := fmt.Sscanf(form.Hex, "%x", &decoded); err != nil && form.Hex != "" {
+	decoded, err := hex.DecodeString(form.Hex)
+	if err != nil {
 		return fmt.Errorf("decode bytes: %w", err)
 	}
 	*b = decoded

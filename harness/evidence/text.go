@@ -24,10 +24,6 @@ func (b Bytes) Quoted(limit, whole int) string {
 	for shown := 0; len(rest) > 0 && shown < limit; {
 		if nuls := leadingNULs(rest); nuls > 1 {
 			quote(false)
-			if nuls == len(rest) && len(b) < whole {
-				fmt.Fprintf(&out, `\0×%d`, nuls)
-				break
-			}
 			fmt.Fprintf(&out, `\0×%d`, nuls)
 			rest = rest[nuls:]
 			shown += 4

@@ -62,6 +62,19 @@ func orNone(errno string) string {
 	return errno
 }
 
+// BeBlocked holds of a call that has not returned and whose thread was seen asleep in it.
+func BeBlocked() types.GomegaMatcher {
+	return ofCall("be blocked", func(c evidence.Call) mismatch {
+		switch {
+		case c.Returned():
+			return "it has returned"
+		case !c.Blocked:
+			return "its thread was not seen asleep in it"
+		}
+		return ""
+	})
+}
+
 // HaveReturnedAfter holds of a call that came back only after another one had been entered.
 func HaveReturnedAfter(other evidence.Call) types.GomegaMatcher {
 	return ofCall("have returned after "+other.String()+" was called", func(c evidence.Call) mismatch {
@@ -77,12 +90,14 @@ func HaveReturnedAfter(other evidence.Call) types.GomegaMatcher {
 
 // BeFresh holds of a call that made a descriptor which was not open before.
 func BeFresh() types.GomegaMatcher {
-	return ofCall("have made a descriptor that was not open before", func(c evidence.Call) mismatch {
+	return ofDescriptors("have made a descriptor that was not open before", func(c evidence.Call) mismatch {
 		switch {
 		case !c.Succeeded():
 			return "it did not succeed"
 		case c.NewFD == nil:
 			return "it made no descriptor"
+		case *c.NewFD == c.FD:
+			return but("descriptor %d is the one that it was called on", c.FD)
 		case slices.Contains(c.Before, *c.NewFD):
 			return but("descriptor %d was open before (open: %v)", *c.NewFD, c.Before)
 		case !slices.Contains(c.After, *c.NewFD):
@@ -95,8 +110,11 @@ func BeFresh() types.GomegaMatcher {
 // HaveCreatedNoDescriptor holds of a call after which no descriptor is open that was not open before, and
 // none is gone.
 func HaveCreatedNoDescriptor() types.GomegaMatcher {
-	return ofCall("have left the set of open descriptors as it was", func(c evidence.Call) mismatch {
-		if !slices.Equal(c.Before, c.After) {
+	return ofDescriptors("have left the set of open descriptors as it was", func(c evidence.Call) mismatch {
+		switch {
+		case !c.Returned():
+			return "it has not returned"
+		case !slices.Equal(c.Before, c.After):
 			return but("open before: %v, open after: %v", c.Before, c.After)
 		}
 		return ""

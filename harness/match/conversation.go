@@ -72,7 +72,13 @@ func HaveHandshakeBeforeData() types.GomegaMatcher {
 // BeRefused holds of an attempt that was answered with RST|ACK: SYN, RST and nothing else.
 func BeRefused() types.GomegaMatcher {
 	return ofConversation("show SYN, and RST|ACK in answer", func(c *conversation.Conversation) mismatch {
-		return shape(c.Segments, "client SYN", "server RST|ACK")
+		if wrong := shape(c.Segments, "client SYN", "server RST|ACK"); wrong != "" {
+			return wrong
+		}
+		if !c.Refused() {
+			return "the RST does not acknowledge the SYN"
+		}
+		return ""
 	})
 }
 

@@ -5,10 +5,12 @@
 //	Expect(s.Conversation()).To(HaveHandshakeBeforeData())
 //
 // A failure says what was expected and prints the call, or every segment that was seen. A matcher that is
-// handed something of another kind is an error, not a mismatch.
+// handed something of another kind, or something in which what it asks was not observed, is an error, not a
+// mismatch. The names keep clear of Gomega's own, so that both packages can be imported with a dot.
 package match
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -26,6 +28,8 @@ type mismatch string
 type matcher[T fmt.Stringer] struct {
 	expected string // follows "to"
 	take     func(actual any) (T, error)
+	// observed says what is missing for an answer; nil where nothing can be missing.
+	observed func(T) error
 	ask      func(T) mismatch
 
 	shown T
@@ -39,6 +43,11 @@ func (m *matcher[T]) Match(actual any) (bool, error) {
 	taken, err := m.take(actual)
 	if err != nil {
 		return false, fmt.Errorf("to %s: %w", m.expected, err)
+	}
+	if m.observed != nil {
+		if err := m.observed(taken); err != nil {
+			return false, fmt.Errorf("to %s:\n%s\n%w", m.expected, indent(taken.String()), err)
+		}
 	}
 	m.shown, m.but = taken, m.ask(taken)
 	return m.but == "", nil
@@ -77,27 +86,44 @@ func ofCall(expected string, ask func(evidence.Call) mismatch) types.GomegaMatch
 	return &matcher[evidence.Call]{expected: expected, take: call, ask: ask}
 }
 
+// ofDescriptors is for what is asked of the descriptors that were open before and after a call.
+func ofDescriptors(expected string, ask func(evidence.Call) mismatch) types.GomegaMatcher {
+	noted := func(c evidence.Call) error {
+		if c.Before == nil || c.Returned() && c.After == nil {
+			return errors.New("the open descriptors were not noted")
+		}
+		return nil
+	}
+	return &matcher[evidence.Call]{expected: expected, take: call, observed: noted, ask: ask}
+}
+
 // dialog is a conversation that prints itself as its segments.
 type dialog struct{ *conversation.Conversation }
 
 func (d dialog) String() string {
-	return segments(d.Segments)
+	return folded(len(d.Segments), func(i int) string {
+		return told(d.Segments[i].String(), d.Comment(d.Segments[i]))
+	})
 }
 
-// mostShown is how many segments a failure prints at most.
+// told is a segment and what it means.
+func told(segment, comment string) string { return segment + ": " + evidence.Printable(comment) }
+
+// mostShown is how many frames a failure prints at most.
 const mostShown = 40
 
-func segments(all []*conversation.Segment) string {
-	if len(all) == 0 {
-		return "no segment"
+// folded is n lines, or the first and the last of them.
+func folded(n int, line func(i int) string) string {
+	if n == 0 {
+		return "not one packet"
 	}
 	var b strings.Builder
-	for i, s := range all {
-		if i == mostShown/2 && len(all) > mostShown {
-			fmt.Fprintf(&b, "… %d more segments …\n", len(all)-mostShown)
+	for i := range n {
+		if i == mostShown/2 && n > mostShown {
+			fmt.Fprintf(&b, "… %d more frames …\n", n-mostShown)
 		}
-		if i < mostShown/2 || i >= len(all)-mostShown/2 {
-			fmt.Fprintln(&b, s)
+		if i < mostShown/2 || i >= n-mostShown/2 {
+			fmt.Fprintln(&b, line(i))
 		}
 	}
 	return b.String()
@@ -114,24 +140,30 @@ func ofConversation(expected string, ask func(*conversation.Conversation) mismat
 	return &matcher[dialog]{expected: expected, take: conversationOf, ask: func(d dialog) mismatch { return ask(d.Conversation) }}
 }
 
+// ofOpening is for what can only be judged where both SYNs were seen.
+func ofOpening(expected string, ask func(*conversation.Conversation) mismatch) types.GomegaMatcher {
+	opening := func(d dialog) error {
+		for _, end := range bothEnds {
+			if d.Sent(end).SYN == nil {
+				return fmt.Errorf("the SYN of the %s was not seen", end)
+			}
+		}
+		return nil
+	}
+	return &matcher[dialog]{expected: expected, take: conversationOf, observed: opening, ask: func(d dialog) mismatch { return ask(d.Conversation) }}
+}
+
 // view is a wire that prints itself as its frames.
 type view struct{ *conversation.Analysis }
 
 func (v view) String() string {
-	var lines []string
-	for _, c := range v.TCP {
-		lines = append(lines, segments(c.Segments))
-	}
-	for _, d := range v.UDP {
-		lines = append(lines, d.String())
-	}
-	for _, m := range v.ICMP {
-		lines = append(lines, m.String())
-	}
-	if len(lines) == 0 {
-		return "a silent wire"
-	}
-	return strings.Join(lines, "\n")
+	frames := v.Frames()
+	return folded(len(frames), func(i int) string {
+		if _, s := v.Of(frames[i]); s != nil {
+			return told(s.String(), v.Comment(frames[i]))
+		}
+		return fmt.Sprintf("#%d %s", frames[i], evidence.Printable(v.Comment(frames[i])))
+	})
 }
 
 func analysis(actual any) (view, error) {

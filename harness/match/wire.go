@@ -12,8 +12,8 @@ import (
 // BeSilent holds of a wire on which nothing has been sent.
 func BeSilent() types.GomegaMatcher {
 	return ofWire("be silent", func(a *conversation.Analysis) mismatch {
-		if n := len(a.TCP) + len(a.UDP) + len(a.ICMP); n > 0 {
-			return "there are packets on it"
+		if n := len(a.Frames()); n > 0 {
+			return but("there are %d packets on it", n)
 		}
 		return ""
 	})
@@ -22,8 +22,16 @@ func BeSilent() types.GomegaMatcher {
 // HaveDatagrams holds of a wire that shows exactly datagrams with these contents, in this order, and
 // nothing else.
 func HaveDatagrams(contents ...[]byte) types.GomegaMatcher {
-	return ofWire(fmt.Sprintf("show exactly the datagrams %q", contents), func(a *conversation.Analysis) mismatch {
-		if len(a.TCP)+len(a.ICMP) > 0 {
+	whole := func(v view) error {
+		for _, d := range v.UDP {
+			if len(d.Payload) < d.Length {
+				return fmt.Errorf("the capture cut frame %d", d.Frame)
+			}
+		}
+		return nil
+	}
+	return &matcher[view]{expected: fmt.Sprintf("show exactly the datagrams %q", contents), take: analysis, observed: whole, ask: func(a view) mismatch {
+		if len(a.TCP)+len(a.ICMP)+len(a.Other) > 0 {
 			return "there are other packets on it"
 		}
 		if len(a.UDP) != len(contents) {
@@ -35,5 +43,5 @@ func HaveDatagrams(contents ...[]byte) types.GomegaMatcher {
 			}
 		}
 		return ""
-	})
+	}}
 }

@@ -159,7 +159,7 @@ func code() []byte {
 	return bytes.Clone(unsafe.Slice(walkStepsAt(), codeSize))
 }
 
-// file puts the executable into memory and opens it. It is gone when the file is closed and nothing runs it.
+// file makes the executable and opens it. It is gone when the file is closed and nothing runs it.
 func (im *image) file() (*os.File, error) {
 	content, err := im.bytes()
 	if err != nil {
@@ -170,15 +170,37 @@ func (im *image) file() (*os.File, error) {
 		fd, err = unix.MemfdCreate("keeper", unix.MFD_CLOEXEC)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make keeper in memory: %w", err)
+		return onDisk(content)
 	}
 	f := os.NewFile(uintptr(fd), "keeper")
-	// The hole between header and steps is left out.
+	if err := write(f, content); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// write leaves out the hole between the header with the code and the steps.
+func write(f *os.File, content []byte) error {
 	_, headErr := f.WriteAt(content[:codeSkip+codeSize], 0)
 	_, stepErr := f.WriteAt(content[stepsAt-codeAt:], stepsAt-codeAt)
 	if err := errors.Join(headErr, stepErr); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("write keeper: %w", err)
+		return fmt.Errorf("write keeper: %w", err)
 	}
-	return f, nil
+	return nil
+}
+
+// onDisk is for systems that do not execute what is in memory only.
+func onDisk(content []byte) (*os.File, error) {
+	f, err := os.CreateTemp("", "tcpwitness-keeper-")
+	if err != nil {
+		return nil, fmt.Errorf("make keeper: %w", err)
+	}
+	defer os.Remove(f.Name())
+	err = errors.Join(write(f, content), f.Chmod(0o700), f.Close())
+	if err != nil {
+		return nil, fmt.Errorf("make keeper: %w", err)
+	}
+	// Not open for writing any more, which would forbid executing it.
+	return os.Open(f.Name())
 }

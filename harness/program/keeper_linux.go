@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -167,6 +168,12 @@ func (l *launch) keeperImage(way isolation) *image {
 
 	add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
 	add(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1)
+	add(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0) // nobody but root may debug it
+	var watch *guard
+	if !way.namespace {
+		watch = newGuard()
+		watch.spare(im)
+	}
 	if way.namespace {
 		addMostProcesses(im, fdImage+1, l.limits)
 	}
@@ -186,11 +193,12 @@ func (l *launch) keeperImage(way isolation) *image {
 
 	// The program, until it is executed.
 	child := len(im.steps)
+	add(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1)
 	release := add(unix.SYS_READ, fdRelease, im.put(make([]byte, 8)), 1)
 	if !way.namespace {
 		add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
 	}
-	exec := l.addProgram(im, fdReport, way.namespace)
+	exec := l.addProgram(im, fdReport, fdImage+1, watch)
 	failed := add(unix.SYS_WRITE, fdFailure, resultAt(exec), 8)
 	exit := add(unix.SYS_EXIT_GROUP, 127)
 	at(release).zero, at(release).failed = exit, exit
@@ -332,13 +340,9 @@ func (k *keeper) hunt() {
 }
 
 func (k *keeper) others() int {
-	n := 0
-	for _, pid := range descendants(k.number, nil) {
-		if state := stateOf(pid); pid != k.first && state != 0 && state != 'Z' && state != 'X' {
-			n++
-		}
-	}
-	return n
+	return len(settled(func() []int {
+		return slices.DeleteFunc(descendants(k.number, nil), func(pid int) bool { return pid == k.first || !alive(pid) })
+	}))
 }
 
 func (k *keeper) blockedIn() string { return blockedIn(k.first) }

@@ -5,7 +5,6 @@ package program
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +46,5 @@ func bound(pid int, l Limits, own bool) error {
 	}
 	// 0 would still hand a core to a program that the system has for that; 1 is the kernel's own mark for none at all.
 	errs = append(errs, set("core size", unix.RLIMIT_CORE, 1, 1))
-	// Should memory run out, it is the program that has to go.
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("1000"), 0)
 	return errors.Join(errs...)
 }

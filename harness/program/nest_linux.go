@@ -17,8 +17,9 @@ import (
 // no signal gets out. It also ends with the harness, whose end of a pipe it reads from.
 type nest struct {
 	number     int
-	namespaces []*os.File // pid and ipc
-	hold       *os.File   // its writing end
+	namespaces []*os.File    // pid and ipc
+	hold       *os.File      // its writing end
+	ended      chan struct{} // closed when no process is left in it; those that the harness is the parent of have to be waited for first
 
 	once sync.Once
 }
@@ -35,20 +36,30 @@ func newNest(l Limits) (*nest, error) {
 		return nil, fmt.Errorf("make a pipe: %w", err)
 	}
 	defer theirs.Close()
-	pid, err := syscall.ForkExec("/proc/self/fd/1", []string{"nest"}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []uintptr{theirs.Fd(), file.Fd()},
-		Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC},
+	n := &nest{hold: ours, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	// A thread of its own, which stays until the child has ended: on any other, a tracer that comes to run
+	// there later would find it among its children.
+	go onOwnThread(func() {
+		var err error
+		n.number, err = syscall.ForkExec("/proc/self/fd/1", []string{"nest"}, &syscall.ProcAttr{
+			Dir: "/", Env: []string{}, Files: []uintptr{theirs.Fd(), file.Fd()},
+			Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC},
+		})
+		started <- err
+		if err == nil {
+			n.attend()
+		}
 	})
-	if err != nil {
+	if err := <-started; err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("make a pid namespace: %w", err)
 	}
-	n := &nest{number: pid, hold: ours}
 	for _, kind := range []string{"pid", "ipc"} {
-		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", n.number, kind))
 		if err != nil {
 			n.end()
-			n.awaitEnd()
+			<-n.ended
 			return nil, fmt.Errorf("hold the pid namespace: %w", err)
 		}
 		n.namespaces = append(n.namespaces, f)
@@ -82,21 +93,20 @@ func (n *nest) enter() error {
 // end ends all processes in the namespace. It does not wait.
 func (n *nest) end() {
 	n.once.Do(func() {
-		_ = unix.Kill(n.number, unix.SIGKILL) // awaitEnd comes later, so the number is still its own
-		n.hold.Close()
+		n.hold.Close() // the first process leaves, and the others are killed
 		for _, f := range n.namespaces {
 			f.Close()
 		}
 	})
 }
 
-// awaitEnd waits until no process is left in the namespace. Those that the harness is the parent of have to
-// be waited for before.
-func (n *nest) awaitEnd() {
+// attend waits for the first process to end, which it does when it is the last one.
+func (n *nest) attend() {
 	for {
 		_, err := unix.Wait4(n.number, nil, 0, nil)
 		if !errors.Is(err, unix.EINTR) {
-			return
+			break
 		}
 	}
+	close(n.ended)
 }

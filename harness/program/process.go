@@ -298,6 +298,14 @@ func (p *Process) refine(e ending) {
 	p.firstEnd = &e
 }
 
+// stoppedFirst is called by the runner when it has ended the program of its own accord, and says whether the
+// first process was there until then.
+func (p *Process) stoppedFirst(was bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopFirst = was
+}
+
 // treeEnded is called by the runner, once, when no process is left.
 func (p *Process) treeEnded() { close(p.gone) }
 

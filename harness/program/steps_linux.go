@@ -10,13 +10,18 @@ import (
 )
 
 // addProgram adds what a process does between being forked and being the program, whether it is traced or
-// not: everything that only a process can do to itself. Descriptors from firstOpen on are not the program's.
-// It yields the step that executes, whose failure the caller has to deal with.
-func (l *launch) addProgram(im *image, firstOpen uint64, namespace bool) (exec int) {
+// not: everything that only a process can do to itself. Descriptors from firstOpen on are not the program's;
+// free is the first that is not open. It yields the step that executes, whose failure the caller has to deal with.
+func (l *launch) addProgram(im *image, firstOpen, free uint64, guard *guard) (exec int) {
+	// Should memory run out, it is the program that has to go.
+	adjust := im.add(unix.SYS_OPENAT, 0, im.text("/proc/self/oom_score_adj"), unix.O_WRONLY)
+	im.add(unix.SYS_WRITE, free, im.text("1000"), 4)
+	last := im.add(unix.SYS_CLOSE, free)
+	im.steps[adjust].failed = last + 1
 	im.add(unix.SYS_SETSID) // a session and a process group of its own
 	addPrivileges(im)
-	if !namespace {
-		addGuard(im)
+	if guard != nil {
+		guard.add(im)
 	}
 	addSignals(im)
 	im.add(unix.SYS_UMASK, 0o022)

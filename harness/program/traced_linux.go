@@ -1,4 +1,4 @@
-//go:build (amd64 || arm64) && calltrace
+//go:build amd64 || arm64
 
 package program
 
@@ -44,7 +44,11 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	r := &traced{proc: proc}
 	r.nest, _ = newNest(l.limits) // without it the tracer holds the processes together
 	im := &image{}
-	exec := l.addProgram(im, 3, r.nest != nil)
+	var watch *guard
+	if r.nest == nil {
+		watch = newGuard()
+	}
+	exec := l.addProgram(im, 3, 3, watch)
 	// The status says why it could not be executed: the low byte of -errno.
 	exit := im.add(unix.SYS_EXIT_GROUP, 0)
 	im.steps[exec].into = argumentAt(exit, 0)
@@ -108,14 +112,15 @@ func (r *traced) follow(path string, executed bool) {
 	end, err := r.trace.Wait(context.Background())
 	r.release()
 	first.status, first.cpu, first.during = end.Status, end.CPU, end.Last
-	if end.Reason != "" && r.proc.mark(ReasonProcesses) {
-		// Nobody here asked for it, so it was the tracer's own limit.
-		r.proc.reach(fmt.Sprintf("processes: more than %d", r.proc.limits.Processes))
-	}
 	if err != nil {
 		r.proc.reach(err.Error())
 	}
 	r.proc.refine(first)
+	if end.Reason != "" && r.proc.mark(ReasonProcesses) {
+		// Nobody here asked for it, so it was the tracer's own limit.
+		r.proc.reach(fmt.Sprintf("processes: more than %d", r.proc.limits.Processes))
+		r.proc.stoppedFirst(end.Status.Signaled())
+	}
 	r.proc.treeEnded()
 }
 
@@ -123,7 +128,7 @@ func (r *traced) follow(path string, executed bool) {
 func (r *traced) release() {
 	if r.nest != nil {
 		r.nest.end()
-		r.nest.awaitEnd()
+		<-r.nest.ended
 	}
 }
 

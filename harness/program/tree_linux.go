@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -86,6 +87,29 @@ func stat(pid int) (state byte, parent int) {
 	}
 	parent, _ = strconv.Atoi(fields[1])
 	return fields[0][0], parent
+}
+
+// settled looks until it sees the same twice: a process whose parent ends while the tree is walked can be
+// missed. Of a tree that never comes to rest it yields one view.
+func settled(look func() []int) []int {
+	const most = 20
+	last := look()
+	for range most {
+		now := look()
+		slices.Sort(now)
+		slices.Sort(last)
+		if slices.Equal(now, last) {
+			break
+		}
+		last = now
+	}
+	return last
+}
+
+// alive says whether a process is there and not only waiting to be waited for.
+func alive(pid int) bool {
+	state := stateOf(pid)
+	return state != 0 && state != 'Z' && state != 'X'
 }
 
 func stateOf(pid int) byte {

@@ -26,9 +26,24 @@ type browser struct {
 	problems []string
 }
 
-// openBrowser starts Chromium; the test is skipped where there is none.
-func openBrowser(t *testing.T) *browser {
-	t.Helper()
+// chromium is one browser for all tests, each of which has a tab. It is started when the first test asks.
+var chromium struct {
+	once    sync.Once
+	missing string
+	ctx     context.Context
+	err     error
+	close   []context.CancelFunc
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	for _, end := range chromium.close {
+		end()
+	}
+	os.Exit(status)
+}
+
+func startChromium() {
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -37,20 +52,38 @@ func openBrowser(t *testing.T) *browser {
 		}
 	}
 	if path == "" {
-		t.Skip("no Chromium on this machine")
+		chromium.missing = "no Chromium on this machine"
+		return
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WSURLReadTimeout(60*time.Second))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WSURLReadTimeout(2*time.Minute))
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	deadline, cancelDeadline := context.WithTimeout(context.Background(), 3*time.Minute)
-	allocator, cancelAllocator := chromedp.NewExecAllocator(deadline, options...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(func() { cancel(); cancelAllocator(); cancelDeadline() })
-	b := &browser{t: t, ctx: ctx}
-	if err := chromedp.Listen(ctx, b.listen); err != nil {
-		t.Fatalf("start Chromium: %v", err)
+	allocator, closeAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, closeBrowser := chromedp.NewContext(allocator)
+	chromium.ctx, chromium.close = ctx, []context.CancelFunc{closeBrowser, closeAllocator}
+	chromium.err = chromedp.Do(ctx)
+}
+
+// openBrowser opens a tab; the test is skipped where there is no Chromium.
+func openBrowser(t *testing.T) *browser {
+	t.Helper()
+	chromium.once.Do(startChromium)
+	if chromium.missing != "" {
+		t.Skip(chromium.missing)
 	}
+	if chromium.err != nil {
+		t.Fatalf("start Chromium: %v", chromium.err)
+	}
+	tab, closeTab := chromedp.NewContext(chromium.ctx)
+	t.Cleanup(closeTab)
+	b := &browser{t: t, ctx: tab}
+	if err := chromedp.Listen(tab, b.listen); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(tab, 3*time.Minute)
+	t.Cleanup(cancel)
+	b.ctx = ctx
 	b.do(chromedp.EmulateViewport(1280, 900))
 	return b
 }
@@ -129,7 +162,7 @@ func (b *browser) picture(name string) {
 	if folder == "" {
 		return
 	}
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		b.t.Fatal(err)
 	}

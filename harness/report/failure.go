@@ -182,7 +182,7 @@ func ranges(numbers []int) string {
 
 // wording is the claim and the lecture note in a language.
 func wording(rule rules.Rule, l Language) (claim, note string) {
-	return rule.Claim, rule.Note
+	return rule.In(string(l))
 }
 
 // sourcesIn lists sources; the notes have a name in each language.

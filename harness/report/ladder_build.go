@@ -84,7 +84,7 @@ func splitCalls(events []event) map[int]bool {
 			}
 			continue
 		}
-		waits := c.Blocked || slices.Contains([]evidence.Op{
+		waits := c.Blocked || c.Errno != "EAGAIN" && slices.Contains([]evidence.Op{
 			evidence.OpConnect, evidence.OpAccept, evidence.OpRecv, evidence.OpWait,
 		}, c.Op)
 		split[c.N] = waits && i > entered[c.N]+1

@@ -253,7 +253,7 @@ func widen(have, more [2]int) [2]int {
 
 // gap is the row that stands for time in which nothing happened.
 func gap(from time.Duration, next row) row {
-	r := row{kind: rowGap, at: from, label: Text{span(next.at-from) + " later", span(next.at-from) + "之后"}}
+	r := row{kind: rowGap, at: from, label: Text{span(next.at-from) + " later", span(next.at-from) + " 之后"}}
 	for at := range next.bars {
 		for _, b := range next.bars[at] {
 			if b.shape != barBegins {

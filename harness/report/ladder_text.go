@@ -96,6 +96,9 @@ func (t *textLadder) line(i int) string {
 // call is the cell of one end's calls, its bars on the side of the rails.
 func (t *textLadder) call(r *row, at lane) string {
 	width := t.lane - t.slots[at]
+	if at == right && t.slots[at] > 0 {
+		width--
+	}
 	said, painted := "", ""
 	if r.kind == rowDeparture && r.lane == at || r.kind == rowArrival && r.arrow.out == nil && r.lane == at {
 		// The cell beside a packet is free for what is odd about it.
@@ -109,6 +112,9 @@ func (t *textLadder) call(r *row, at lane) string {
 	bars := t.barsOf(r, at)
 	if at == left {
 		return painted + fill + bars
+	}
+	if bars != "" {
+		bars += " "
 	}
 	return bars + painted + fill
 }

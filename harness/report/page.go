@@ -11,8 +11,10 @@ import (
 	"html/template"
 	"io"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/rules"
@@ -35,8 +37,8 @@ var pageScript string
 type Page struct {
 	Outcome
 	Level rules.Level // up to which one a failure fails the run
-	// Load yields the run that a result rests on, or nil where nothing was kept. Nil stands for reading
-	// Files.Run from the folder that the page is written to.
+	// Load yields the run that a result rests on, or nil where nothing was kept; it is called from several
+	// goroutines at once. Nil stands for reading Files.Run from the folder that the page is written to.
 	Load func(Result) (*evidence.Run, error)
 	// Language is the one that the page opens in; it can be switched there.
 	Language Language
@@ -112,10 +114,8 @@ func (p Page) render(w io.Writer) error {
 	if err := page.Execute(w, data); err != nil {
 		return fmt.Errorf("fill the page: %w", err)
 	}
-	for i := range scenes {
-		if err := p.writeScene(w, i, &scenes[i]); err != nil {
-			return err
-		}
+	if err := p.writeScenes(w, scenes); err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(w, "<script>%s</script>\n</body></html>\n", pageScript)
 	return err
@@ -159,8 +159,43 @@ func sceneKey(r Result) string {
 	return r.Scenario
 }
 
-// writeScene writes a scenario as compressed data, which the page unpacks when somebody looks at it.
-func (p Page) writeScene(w io.Writer, n int, s *pageScene) error {
+// writeScenes writes the scenarios as compressed data, which the page unpacks when somebody looks at them.
+// Some are prepared ahead while others are written.
+func (p Page) writeScenes(w io.Writer, scenes []pageScene) error {
+	ready := make([]chan packedScene, len(scenes))
+	ahead := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	for i := range ready {
+		ready[i] = make(chan packedScene, 1)
+	}
+	zips := &sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+	go func() {
+		for i := range scenes {
+			ahead <- struct{}{}
+			go func() { ready[i] <- p.pack(&scenes[i], zips) }()
+		}
+	}()
+	var failed error
+	for i := range scenes {
+		packed := <-ready[i]
+		<-ahead
+		if failed != nil {
+			continue
+		}
+		if failed = packed.err; failed == nil {
+			_, failed = fmt.Fprintf(w, "<script type=\"application/gzip\" id=\"scene-%d\">%s</script>\n", i, packed.text)
+		}
+	}
+	return failed
+}
+
+// packedScene is a scenario in base64.
+type packedScene struct {
+	text string
+	err  error
+}
+
+// pack prepares a scenario. The compressors in the pool are used again: each takes a megabyte.
+func (p Page) pack(s *pageScene, zips *sync.Pool) packedScene {
 	marks := Marks{}
 	for _, r := range s.results {
 		marks.Frames = append(marks.Frames, r.Frames...)
@@ -175,15 +210,18 @@ func (p Page) writeScene(w io.Writer, n int, s *pageScene) error {
 		content = sceneOf(run, marks)
 	}
 	var packed bytes.Buffer
-	zip := gzip.NewWriter(&packed)
-	if err := json.NewEncoder(zip).Encode(content); err != nil {
-		return fmt.Errorf("encode the scenario %s: %w", oneLine(s.key), err)
+	zip := zips.Get().(*gzip.Writer)
+	defer zips.Put(zip)
+	zip.Reset(&packed)
+	encoder := json.NewEncoder(zip)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(content); err != nil {
+		return packedScene{err: fmt.Errorf("encode the scenario %s: %w", oneLine(s.key), err)}
 	}
 	if err := zip.Close(); err != nil {
-		return fmt.Errorf("compress the scenario %s: %w", oneLine(s.key), err)
+		return packedScene{err: fmt.Errorf("compress the scenario %s: %w", oneLine(s.key), err)}
 	}
-	_, err = fmt.Fprintf(w, "<script type=\"application/gzip\" id=\"scene-%d\">%s</script>\n", n, base64.StdEncoding.EncodeToString(packed.Bytes()))
-	return err
+	return packedScene{text: base64.StdEncoding.EncodeToString(packed.Bytes())}
 }
 
 func (p Page) data(c Conformance, scenes []pageScene) pageData {

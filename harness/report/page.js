@@ -132,14 +132,14 @@
       if (!part) return;
       part.fillNow();
       const row = one(`tr[data-${kind}="${number}"]`, part);
-      if (row) reveal(row, one("button", row));
+      if (row) reveal(row);
     }
     // find goes from a list to the ladder.
     find(kind, number) {
       const part = one(".part", this.place);
       part.fillNow();
       const node = all(".hit", part).find(node => covers(node, kind, number));
-      if (node) reveal(node, node);
+      if (node) reveal(node);
     }
     list(title, heads, rows, more, fill) {
       const part = fold(title, false);
@@ -178,7 +178,7 @@
       const back = make("button", {type: "button"}, said("show in the picture", "在图中显示"));
       back.addEventListener("click", () => this.find("frame", packet.n));
       const fields = make("dl", {class: "fields"});
-      for (const [name, value] of packet.fields || []) fields.append(make("dt", {}, name), make("dd", {}, value));
+      for (const [en, zh, value] of packet.fields || []) fields.append(make("dt", {}, said(en, zh)), make("dd", {}, value));
       const cell = make("td", {colspan: columns}, back, fields, make("div", {class: "hex", tabindex: "0", role: "group", "aria-label": `bytes of frame ${packet.n}`}, hexOf(packet)));
       row.after(make("tr", {}, cell));
     }
@@ -217,9 +217,10 @@
   const covers = (node, kind, number) => node.dataset[kind] !== undefined && +node.dataset[kind] <= number && number <= +node.dataset.last;
 
   // reveal scrolls to what was followed and marks it, until something else is.
-  function reveal(node, focus) {
+  function reveal(node) {
     node.scrollIntoView({block: "center"});
-    if (focus) focus.focus({preventScroll: true});
+    if (!node.hasAttribute("tabindex")) node.setAttribute("tabindex", "-1");
+    node.focus({preventScroll: true});
     for (const old of all(".flash")) old.classList.remove("flash");
     void node.getBoundingClientRect();
     node.classList.add("flash");

@@ -49,8 +49,8 @@ type scenePacket struct {
 	Info   string      `json:"info"`
 	En     string      `json:"en"`
 	Zh     string      `json:"zh"`
-	Fields [][2]string `json:"fields"`
-	Hex    string      `json:"hex"` // base64
+	Fields [][3]string `json:"fields"` // name in English and in Chinese, value
+	Hex    string      `json:"hex"`    // base64
 	Length int         `json:"len"`
 	Odd    bool        `json:"odd,omitempty"`
 }
@@ -146,23 +146,23 @@ func (out *scenePacket) describe(analysis *conversation.Analysis, p *evidence.Pa
 		for _, d := range analysis.UDP {
 			if d.Frame == p.N {
 				out.Info = fmt.Sprintf("UDP len %d", d.Length)
-				out.Fields = [][2]string{
-					{"source", d.Source.String()}, {"destination", d.Destination.String()},
-					{"length", fmt.Sprintf("%d bytes of data", d.Length)}, {"checksum", d.Checksum.String()},
-				}
+				out.field("source", d.Source.String())
+				out.field("destination", d.Destination.String())
+				out.field("data", fmt.Sprint(d.Length))
+				out.field("checksum", d.Checksum.String())
 				break
 			}
 		}
 		if p.Fate != "" {
-			out.Fields = append(out.Fields, [2]string{"on the wire", string(p.Fate)})
+			out.field("on the wire", string(p.Fate))
 		}
 		return
 	}
 	out.From = seg.From
 	out.Info = infoOf(seg)
 	out.Odd = !seg.Arrived() || seg.RetransmissionOf != 0 || seg.Flags.Has(conversation.RST)
-	relative := func(absolute uint32, rel int64) string { return fmt.Sprintf("%d (relative %d)", absolute, rel) }
-	add := func(name, value string) { out.Fields = append(out.Fields, [2]string{name, value}) }
+	relative := func(absolute uint32, rel int64) string { return fmt.Sprintf("%d (%d)", rel, absolute) }
+	add := out.field
 	add("connection", letter)
 	add("source", seg.Source.String())
 	add("destination", seg.Destination.String())
@@ -172,8 +172,8 @@ func (out *scenePacket) describe(analysis *conversation.Analysis, p *evidence.Pa
 	if seg.Flags.Has(conversation.ACK) {
 		add("acknowledgement", relative(seg.Ack, seg.RelAck))
 	}
-	add("data", fmt.Sprintf("%d bytes", seg.Length))
-	add("window", fmt.Sprintf("%d (%d bytes)", seg.Window, seg.ScaledWindow))
+	add("data", fmt.Sprint(seg.Length))
+	add("window", windowOf(seg))
 	add("checksum", seg.Checksum.String())
 	if options := optionsOf(seg.Options); options != "" {
 		add("options", options)
@@ -186,6 +186,26 @@ func (out *scenePacket) describe(analysis *conversation.Analysis, p *evidence.Pa
 	for _, name := range seg.Wireshark {
 		add("Wireshark says", fmt.Sprint(name))
 	}
+}
+
+// fieldNames are the fields of a packet in Chinese.
+var fieldNames = map[string]string{
+	"connection": "连接", "source": "源地址", "destination": "目的地址", "time to live": "生存时间 TTL", "flags": "标志",
+	"sequence number": "序号", "acknowledgement": "确认号", "data": "数据（字节）", "window": "窗口", "checksum": "校验和",
+	"options": "选项", "client afterwards": "客户端此后的状态", "server afterwards": "服务器此后的状态",
+	"on the wire": "线路上的遭遇", "Wireshark says": "Wireshark 的判断",
+}
+
+func (out *scenePacket) field(name, value string) {
+	out.Fields = append(out.Fields, [3]string{name, fieldNames[name], value})
+}
+
+// windowOf is the window as it stands in the header, and in bytes where that differs.
+func windowOf(seg *conversation.Segment) string {
+	if int64(seg.Window) == seg.ScaledWindow {
+		return fmt.Sprint(seg.Window)
+	}
+	return fmt.Sprintf("%d (= %d)", seg.Window, seg.ScaledWindow)
 }
 
 // infoOf is the segment in a few words: flags and relative numbers.

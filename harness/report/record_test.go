@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -294,49 +293,131 @@ func bulkRun(segments int) *evidence.Run {
 	return r.done()
 }
 
-// wireRun loses a data segment and the last FIN, seen on both sides of a wire.
-func wireRun() *evidence.Run {
-	r := newRecord("tcp.retransmits-lost", "The first data segment is lost on the wire.")
+// cross lets a segment go over a wire: a frame on the sender's side and, unless it is lost, one on the other.
+func (r *record) cross(from string, flags conversation.Flags, data string, fate evidence.Fate, changes ...conversationtest.Change) {
+	r.leave(from, flags, data, fate, changes...)
+	if fate != evidence.Lost {
+		r.arrive(len(r.Packets) - 1)
+	}
+}
+
+// leave records the frame on the sender's side and yields its index.
+func (r *record) leave(from string, flags conversation.Flags, data string, fate evidence.Fate, changes ...conversationtest.Change) int {
+	side := 0
+	if from == server {
+		side = 1
+	}
+	r.Send(from, flags, data, append(changes, conversationtest.On(side), conversationtest.Fate(fate))...)
+	return len(r.Packets) - 1
+}
+
+// arrive records a frame that left before on the other side.
+func (r *record) arrive(i int) {
+	p := r.Packets[i]
+	last := r.Packets[len(r.Packets)-1]
+	p.N, p.Interface, p.Time = len(r.Packets)+1, 1-p.Interface, last.Time+evidence.Time(30*time.Microsecond)
+	r.Packets = append(r.Packets, p)
+}
+
+func newWireRecord(scenario, title string) *record {
+	r := newRecord(scenario, title)
 	r.Link = evidence.LinkRaw
 	r.run.Interfaces = []evidence.Interface{
 		{Name: "client side", LinkType: evidence.LinkRaw, End: client}, {Name: "server side", LinkType: evidence.LinkRaw, End: server},
 	}
-	cross := func(from string, flags conversation.Flags, data string, fate evidence.Fate) {
-		out, in := 0, 1
-		if from == server {
-			out, in = 1, 0
-		}
-		r.Send(from, flags, data, conversationtest.On(out), conversationtest.Fate(fate))
-		if fate != evidence.Lost {
-			p := r.Packets[len(r.Packets)-1]
-			p.N, p.Interface, p.Time = p.N+1, in, p.Time+evidence.Time(30*time.Microsecond)
-			r.Packets = append(r.Packets, p)
-		}
-	}
+	return r
+}
+
+func (r *record) connectOverWire() {
 	r.listening(3, 10)
 	a := r.accepting(3)
 	r.socket(client, 3)
 	n := r.begin(client, evidence.Call{Op: evidence.OpConnect, FD: 3, Address: address(r.ServerAddress), Blocked: true})
-	cross(client, syn, "", "")
-	cross(server, syn|ack, "", "")
+	r.cross(client, syn, "", "")
+	r.cross(server, syn|ack, "", "")
 	r.returns(n, 0)
-	cross(client, ack, "", "")
+	r.cross(client, ack, "", "")
 	r.accepted(a, 4)
+}
+
+// wireRun loses a data segment, seen on both sides of a wire.
+func wireRun() *evidence.Run {
+	r := newWireRecord("tcp.retransmits-lost", "The first data segment is lost on the wire.")
+	r.connectOverWire()
 	s := r.receiving(server, 4)
-	n = r.begin(client, evidence.Call{Op: evidence.OpSend, FD: 3, Length: 5, Data: evidence.Bytes("hello")})
-	r.Send(client, psh|ack, "hello", conversationtest.On(0), conversationtest.Fate(evidence.Lost))
+	n := r.begin(client, evidence.Call{Op: evidence.OpSend, FD: 3, Length: 5, Data: evidence.Bytes("hello")})
+	r.cross(client, psh|ack, "hello", evidence.Lost)
 	r.returns(n, 5)
 	r.pass(205 * time.Millisecond)
-	r.Send(client, psh|ack, "hello", conversationtest.On(0), conversationtest.Seq(1))
-	p := r.Packets[len(r.Packets)-1]
-	p.N, p.Interface, p.Time = p.N+1, 1, p.Time+evidence.Time(30*time.Microsecond)
-	r.Packets = append(r.Packets, p)
+	r.cross(client, psh|ack, "hello", "", conversationtest.Seq(1))
 	r.received(s, "hello")
-	r.Send(server, ack, "", conversationtest.On(1), conversationtest.Ack(6))
-	p = r.Packets[len(r.Packets)-1]
-	p.N, p.Interface, p.Time = p.N+1, 0, p.Time+evidence.Time(30*time.Microsecond)
-	r.Packets = append(r.Packets, p)
+	r.cross(server, ack, "", "", conversationtest.Ack(6))
 	return r.done()
+}
+
+// reorderedRun lets the second segment pass the first, and corrupts a third.
+func reorderedRun() *evidence.Run {
+	r := newWireRecord("tcp.reorders", "Two segments change places on the wire, a third is corrupted.")
+	r.connectOverWire()
+	s := r.receiving(server, 4)
+	first := r.leave(client, ack, "one ", evidence.Held)
+	second := r.leave(client, psh|ack, "two ", "")
+	r.arrive(second)
+	r.cross(server, ack, "", "", conversationtest.Ack(1))
+	r.arrive(first)
+	r.cross(server, ack, "", "", conversationtest.Ack(9))
+	r.received(s, "one two ")
+	r.cross(client, psh|ack, "three", evidence.Corrupted)
+	return r.done()
+}
+
+// forkedRun is a server that serves in a child, with a dup and a second close by mistake.
+func forkedRun() *evidence.Run {
+	r := newRecord("server/forked", "The server forks for its client; the parent forgets its copy.")
+	r.listening(3, 10)
+	a := r.accepting(3)
+	r.socket(client, 3)
+	r.connect(3)
+	r.accepted(a, 4)
+	fork := r.begin(server, evidence.Call{Op: evidence.OpFork, FD: -1})
+	r.run.Call(fork).Child = 201
+	r.returns(fork, 201)
+	r.pid[server] = 201
+	r.close(server, 3)
+	r.recv(server, 4, "hi\n")
+	dup := r.whole(server, evidence.Call{Op: evidence.OpDup, FD: 4}, 5)
+	five := 5
+	dup.NewFD = &five
+	r.close(server, 4)
+	again := r.close(server, 4)
+	again.Result, again.Errno = -1, "EBADF"
+	r.whole(server, evidence.Call{Op: evidence.OpShutdown, FD: 5, How: 2}, 0)
+	r.Send(server, fin|ack, "")
+	r.exit(server)
+	r.pid[server] = 200
+	r.accepting(3)
+	r.recv(client, 3, "")
+	return r.done()
+}
+
+// datagramRun is an exchange over UDP, one of whose datagrams goes to a port that nobody has.
+func datagramRun() *evidence.Run {
+	r := newRecord("udp.keeps-boundaries", "Two datagrams are two receives.")
+	for i, text := range []string{"one", "two"} {
+		c := r.whole(client, evidence.Call{Op: evidence.OpSend, Name: "sendto", FD: 3, Length: 3, Data: evidence.Bytes(text), Address: address(r.ServerAddress)}, 3)
+		r.Packets = append(r.Packets, evidence.Packet{N: i + 1, Time: c.Exit + 1000, Data: datagram(text), Length: 45})
+		r.recv(server, 4, text)
+	}
+	return r.done()
+}
+
+// datagram is an Ethernet frame with a UDP datagram from 127.0.0.1:40000 to port 8080, without a checksum.
+func datagram(text string) []byte {
+	frame := make([]byte, 14, 64)
+	frame[12] = 8
+	ip := []byte{0x45, 0, 0, byte(28 + len(text)), 0, 0, 0x40, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1}
+	udp := []byte{0x9c, 0x40, 0x1f, 0x90, 0, byte(8 + len(text)), 0, 0}
+	return append(append(append(frame, ip...), udp...), text...)
 }
 
 // hostile is a text that tries everything: to end a script, to run one, to reorder a line, to clear a screen.
@@ -357,13 +438,3 @@ func hostileRun() *evidence.Run {
 	}}
 	return r.done()
 }
-
-func numbers(from, to int) []int {
-	var n []int
-	for i := from; i <= to; i++ {
-		n = append(n, i)
-	}
-	return n
-}
-
-var _ = fmt.Sprint

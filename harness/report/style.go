@@ -51,7 +51,22 @@ func (s Style) paint(c colour, text string) string {
 
 // oneLine is text from outside on one line, with everything spelled out that does not print.
 func oneLine(text string) string {
-	return strings.NewReplacer("\n", `\n`, "\t", " ").Replace(evidence.Printable(text))
+	if isPlain(text) {
+		return text
+	}
+	return lineBreaks.Replace(evidence.Printable(text))
+}
+
+var lineBreaks = strings.NewReplacer("\n", `\n`, "\t", " ")
+
+// isPlain says whether a text has printable ASCII only, as nearly all have.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // printer writes and remembers the first error.
@@ -82,6 +97,9 @@ func runeWidth(r rune) int {
 
 // columnsOf is the number of columns that a text takes.
 func columnsOf(text string) int {
+	if isPlain(text) {
+		return len(text)
+	}
 	n := 0
 	for _, r := range text {
 		n += runeWidth(r)

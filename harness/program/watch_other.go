@@ -1,0 +1,5 @@
+//go:build !linux
+
+package program
+
+func (f *folder) watch(int64, <-chan struct{}, func()) {}
