@@ -2,15 +2,19 @@ package suites
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/reporters"
 
+	"tcpwitness/harness/conversation"
 	"tcpwitness/harness/dialogue"
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/program"
@@ -69,12 +73,28 @@ const resultEntry = "tcpwitness result"
 
 var _ = SynchronizedBeforeSuite(func() []byte {
 	fmt.Println(theHouse.Ability)
+	for _, need := range theHouse.Settings.Require {
+		if why := theHouse.lacking(need); why != "" {
+			fmt.Printf("required, and not to be had here: %s: %s\n", need, why)
+		}
+	}
 	return []byte(theHouse.Out)
 }, func(out []byte) {
 	theHouse.Out = string(out)
 	theHouse.theatre = stage.Open(theHouse.Ability)
 	DeferCleanup(theHouse.theatre.Close)
 })
+
+// lacking says why something that can be required is not to be had, or is empty.
+func (h *House) lacking(need string) string {
+	switch need {
+	case evidence.MissingCapture:
+		return h.Ability.WhyNotCapture
+	case evidence.MissingTrace:
+		return h.Ability.WhyNotTrace
+	}
+	return h.Ability.WhyShared
+}
 
 // conclude keeps the evidence and ends the spec as the verdict and the level ask for.
 func (h *House) conclude(finding rules.Finding, variant string, run *evidence.Run) {
@@ -105,7 +125,9 @@ func (h *House) keeps(v rules.Verdict) bool {
 	return true
 }
 
+// save writes a run and its packets, each with a comment that says what it is.
 func (h *House) save(run *evidence.Run) (report.Files, error) {
+	conversation.Analyse(run).Annotate(run)
 	files, err := run.Save(h.Out)
 	if err != nil {
 		return report.Files{}, fmt.Errorf("keep the evidence: %w", err)
@@ -129,19 +151,43 @@ func (h *House) end(r rules.Rule, result report.Result, run *evidence.Run) {
 		}
 	case rules.Skip:
 		if run != nil && h.required(run) {
-			Fail("required, and yet skipped: " + result.Reason)
+			Fail("required, and yet it cannot be observed: " + result.Reason)
 		}
 		Skip(result.Reason)
 	}
 }
 
+// explain is what a student reads.
 func (h *House) explain(result report.Result, run *evidence.Run) string {
-	return fmt.Sprintf("%s: %s", result.Rule, result.Reason)
+	failure := report.Failure{
+		Result: result, Run: run, Output: h.shown(h.Out), Again: h.again(result.Rule),
+		Style: report.Style{Language: h.Settings.language()},
+	}
+	fmt.Print(failure.Annotation(os.Getenv))
+	return "\n" + failure.String()
+}
+
+// shown is a path as the user would type it.
+func (h *House) shown(path string) string {
+	if relative, err := filepath.Rel(h.Settings.Started, path); err == nil && !strings.HasPrefix(relative, "..") {
+		return relative
+	}
+	return path
+}
+
+// again is the command line that runs one rule once more, with the flags that were given.
+func (h *House) again(rule string) string {
+	command := "go tool ginkgo --label-filter=" + rule + " ./suites"
+	if flags := h.Settings.given(); len(flags) > 0 {
+		command += " -- " + strings.Join(flags, " ")
+	}
+	return command
 }
 
 // required says whether the run lacks something that -require asks for.
 func (h *House) required(run *evidence.Run) bool {
-	return slices.ContainsFunc(run.Missing, func(m evidence.Missing) bool { return slices.Contains(h.Settings.Require, m.What) })
+	return slices.ContainsFunc(run.Missing, func(m evidence.Missing) bool { return slices.Contains(h.Settings.Require, m.What) }) ||
+		slices.ContainsFunc(h.Settings.Require, func(need string) bool { return h.lacking(need) != "" })
 }
 
 var _ = ReportAfterSuite("conformance", func(suite Report) {
@@ -153,14 +199,15 @@ var _ = ReportAfterSuite("conformance", func(suite Report) {
 	}
 })
 
-// publish writes what the whole run found out, and prints the table.
+// publish writes what the whole run found out, and prints the table. What can be written is written, also
+// where something else cannot.
 func (h *House) publish(suite Report) error {
 	outcome := report.Outcome{
 		Host:   stage.Host(h.Ability),
 		Target: report.Target{Client: h.named(evidence.Client), Server: h.named(evidence.Server), Dialogue: h.Settings.Dialogue},
 	}
-	if suite.SpecialSuiteFailureReasons != nil {
-		outcome.NotRun = "the run ended early"
+	if len(suite.SpecialSuiteFailureReasons) > 0 {
+		outcome.NotRun = "the run ended early: " + strings.ToLower(strings.Join(suite.SpecialSuiteFailureReasons, ", "))
 	}
 	for _, spec := range suite.SpecReports {
 		for _, entry := range spec.ReportEntries {
@@ -179,16 +226,64 @@ func (h *House) publish(suite Report) error {
 			outcome.Chapters = append(outcome.Chapters, r.Chapter)
 		}
 	}
+	if suite.SuiteConfig.DryRun {
+		return nil
+	}
+	if len(outcome.Results) == 0 {
+		fmt.Println("no rule was judged: no spec was selected, or the run ended before the first one")
+	}
 	conformance := outcome.Conformance()
-	if err := conformance.Write(h.Out); err != nil {
+	written := errors.Join(
+		conformance.Write(h.Out),
+		evidence.WriteFile(filepath.Join(h.Out, "junit.xml"), func(w io.Writer) error { return junit(suite, w) }),
+	)
+	table := report.Table{
+		Conformance: conformance, Level: rules.Level(h.Settings.Level), Output: h.shown(h.Out),
+		Style: report.Style{Language: h.Settings.language()},
+	}
+	if h.Settings.Evidence != "off" {
+		page := report.Page{Outcome: outcome, Level: rules.Level(h.Settings.Level), Language: h.Settings.language()}
+		if err := page.Write(h.Out); err != nil {
+			written = errors.Join(written, err)
+		} else {
+			table.Page = h.shown(filepath.Join(h.Out, report.PageFile))
+		}
+	}
+	h.point()
+	fmt.Println()
+	_, err := table.WriteTo(os.Stdout)
+	return errors.Join(written, err)
+}
+
+// junit writes the report that CI systems read. Ginkgo writes it to a file only.
+func junit(suite Report, w io.Writer) error {
+	folder, err := os.MkdirTemp("", "tcpwitness-junit-")
+	if err != nil {
 		return err
 	}
-	if err := reporters.GenerateJUnitReport(suite, filepath.Join(h.Out, "junit.xml")); err != nil {
-		return fmt.Errorf("write junit.xml: %w", err)
+	defer os.RemoveAll(folder)
+	file := filepath.Join(folder, "junit.xml")
+	if err := reporters.GenerateJUnitReport(suite, file); err != nil {
+		return err
 	}
-	table := report.Table{Conformance: conformance, Level: rules.Level(h.Settings.Level), Output: h.Out}
-	_, err := table.WriteTo(os.Stdout)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(content)
 	return err
+}
+
+// point makes runs/latest lead to this run, where it lies in a folder of runs. Without it nothing is lost.
+func (h *House) point() {
+	if h.Settings.Out != "" {
+		return
+	}
+	latest := filepath.Join(filepath.Dir(h.Out), "latest")
+	fresh := latest + "." + filepath.Base(h.Out)
+	if os.Symlink(filepath.Base(h.Out), fresh) == nil && os.Rename(fresh, latest) != nil {
+		os.Remove(fresh)
+	}
 }
 
 // named is the path of the program that plays an end, or "reference".

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"tcpwitness/harness/report"
 	"tcpwitness/harness/rules"
 	"tcpwitness/harness/sandbox"
 )
@@ -24,7 +25,10 @@ type Settings struct {
 	Evidence               evidenceMode
 	Isolation              sandbox.Isolation
 	Require                requirements
+	Language               string // en or zh, empty for what the environment says
 	Started                string // the folder where the run was started
+
+	changed []string // the flags that were given, for the command that runs a rule again
 }
 
 // RegisterFlags adds the flags to a set.
@@ -43,7 +47,37 @@ func (s *Settings) RegisterFlags(flags *flag.FlagSet) {
 	flags.StringVar(&s.Out, "out", "", "`folder` for the evidence (default pcaps/runs/TIME)")
 	flags.Var(&s.Evidence, "evidence", "what to keep: always, failure or off")
 	flags.Var(&s.Isolation, "isolation", "where scenarios run: auto, namespace or shared")
+	flags.Func("lang", "language of reports: en or zh (default: what the environment says)", func(word string) error {
+		return oneOf(&s.Language, word, "en", "zh")
+	})
 	flags.Var(&s.Require, "require", "what must not be missing: a `list` of capture, trace, namespace")
+}
+
+// Note remembers which of the flags of this package were given.
+func (s *Settings) Note(flags *flag.FlagSet) {
+	again := []string{"server", "client", "server-args", "client-args", "dialogue", "port", "level", "isolation", "lang"}
+	flags.Visit(func(f *flag.Flag) {
+		if slices.Contains(again, f.Name) {
+			s.changed = append(s.changed, "-"+f.Name+"="+quoted(f.Value.String()))
+		}
+	})
+}
+
+// given are the flags that were given, as the user typed them.
+func (s *Settings) given() []string { return s.changed }
+
+func quoted(word string) string {
+	if strings.ContainsAny(word, " \t\"'$&|;<>(){}*?") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
+func (s *Settings) language() report.Language {
+	if s.Language != "" {
+		return report.Language(s.Language)
+	}
+	return report.LanguageOf(os.Getenv)
 }
 
 // Complete makes the paths absolute, relative ones from the folder where the run was started, and finds
@@ -72,7 +106,7 @@ func absolute(from, path string) string {
 // Folder makes the folder for the evidence and sees that it can be written to.
 func Folder(path string) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
-		return fmt.Errorf("-out: %w", err)
+		return fmt.Errorf("-out: cannot make the folder: %w", err)
 	}
 	probe, err := os.CreateTemp(path, ".probe-*")
 	if err != nil {

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	settings.RegisterFlags(flag.CommandLine)
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "the flags behind -- stand in README.md") }
 	flag.Parse()
+	settings.Note(flag.CommandLine)
 	if err := open(&settings); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
