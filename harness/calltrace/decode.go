@@ -205,5 +205,8 @@ func decodeSocketLink(link []byte) (inode uint64, isSocket bool) {
 		return 0, false
 	}
 	inode, err := strconv.ParseUint(string(link[len(before):len(link)-1]), 10, 64)
-	return inode, err == nil
+	if err != nil {
+		return 0, false
+	}
+	return inode, true
 }

@@ -13,6 +13,7 @@ import (
 // enter serves the stop of a thread that is about to make a traced call.
 func (tr *tracer) enter(th *thread) {
 	info := &tr.info
+	th.stepping = false
 	if !info.read(th.tid) || info.op != infoSeccomp {
 		tr.carryOn(th, 0) // killed meanwhile
 		return
@@ -141,9 +142,6 @@ func (tr *tracer) noteBefore(th *thread, p *pending, c *evidence.Call) {
 		return
 	}
 	c.Before = p.before
-	if f.threads > 1 {
-		f.noted = append(f.noted, p)
-	}
 }
 
 func (tr *tracer) beginAddressed(th *thread, p *pending, c *evidence.Call) bool {

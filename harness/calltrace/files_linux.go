@@ -16,7 +16,6 @@ type files struct {
 	ended   map[int]uint64 // descriptors that were sockets and are closed
 	closing map[int]int    // closes that are in the kernel: what stands there is not to be trusted
 	watched map[int][]int  // epoll descriptors to what they watch, as far as it was read
-	noted   []*pending     // calls in the kernel that have noted the open descriptors
 	threads int            // that use the table
 	making  int            // calls in the kernel that may make a descriptor
 	crowded bool           // there were more descriptors open than are noted
@@ -62,9 +61,6 @@ func (f *files) drop(fd int) {
 		}
 		clear(f.watched) // epoll forgets what is closed
 	}
-	for _, p := range f.noted {
-		p.forget(fd)
-	}
 }
 
 // beginClose and endClose enclose a close that is in the kernel.
@@ -91,30 +87,32 @@ func (f *files) between(first, last uint64) []int {
 	return fds
 }
 
-func (f *files) unnote(p *pending) {
-	if i := slices.Index(f.noted, p); i >= 0 {
-		f.noted = slices.Delete(f.noted, i, i+1)
+// around is what was open before and after a call that made some descriptors, from what was listed at its
+// entry and is open now. Where other threads use the table, what they did meanwhile is left out. They
+// cannot have opened what was made, and they closed what is gone. What is new is theirs if it is no socket,
+// or a socket that another call is known to have made, or any socket while another call that makes one is in
+// the kernel. Strange says of a descriptor that nothing was known of whether it is a socket.
+func (f *files) around(p *pending, now, made []int, strange func(fd int) bool) (before, after []int) {
+	if f.threads <= 1 || p.before == nil || now == nil {
+		return p.before, now
 	}
-}
-
-// after is what was open after a call, from what was open before and what is open now. Where other threads
-// use the table, what they opened meanwhile is left out: files that are no sockets, and sockets that
-// another call is known to have made. Strange says of a descriptor that nothing was known of whether it is
-// a socket.
-func (f *files) after(before, now []int, made int, strange func(fd int) bool) []int {
-	if f.threads <= 1 || before == nil || now == nil {
-		return now
-	}
-	kept := make([]int, 0, len(now))
-	for _, fd := range now {
-		if fd != made && !slices.Contains(before, fd) {
-			if _, known := f.sockets[fd]; known || !strange(fd) {
-				continue
-			}
+	before, after = make([]int, 0, len(p.before)), make([]int, 0, len(now))
+	for _, fd := range p.before {
+		if slices.Contains(now, fd) && !slices.Contains(made, fd) {
+			before = append(before, fd)
 		}
-		kept = append(kept, fd)
 	}
-	return kept
+	others := f.making
+	if p.making {
+		others--
+	}
+	for _, fd := range now {
+		_, known := f.sockets[fd]
+		if slices.Contains(before, fd) || slices.Contains(made, fd) || !known && others == 0 && strange(fd) {
+			after = append(after, fd)
+		}
+	}
+	return before, after
 }
 
 // pending is a call that is in the kernel and will stop once more when it returns.
@@ -146,17 +144,8 @@ type pending struct {
 	restarts bool
 }
 
-// forget leaves out a descriptor that was closed while the call was in the kernel: the call can be given
-// its number and that is fresh.
-func (p *pending) forget(fd int) {
-	if i := slices.Index(p.before, fd); i >= 0 { // the record has the old slice
-		p.before = slices.Concat(p.before[:i], p.before[i+1:])
-	}
-}
-
 // release takes a call that is no longer in the kernel out of the books of its table.
 func (p *pending) release() {
-	p.files.unnote(p)
 	if p.fd >= 0 {
 		p.files.endClose(p.fd)
 		p.fd = -1

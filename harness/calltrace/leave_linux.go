@@ -48,7 +48,7 @@ func (tr *tracer) finish(th *thread, p *pending, at evidence.Time, result int64)
 			tr.complete(p, at, result, nil)
 			return
 		}
-		before, after := p.before, tr.noteAfter(th, p, -1)
+		before, after := tr.around(th, p)
 		tr.complete(p, at, result, func(c *evidence.Call) { c.Before, c.After = before, after })
 	case formName:
 		var name evidence.Address
@@ -91,14 +91,13 @@ func (tr *tracer) leaveMaking(th *thread, p *pending, at evidence.Time, result i
 	made := int(result)
 	var id uint64
 	var peer evidence.Address
-	after := tr.noteAfter(th, p, made)
 	if result >= 0 {
 		id = tr.madeSocket(th, made)
 		if p.room > 0 {
 			peer = tr.filledIn(th, p.args[1], p.args[2], p.room)
 		}
 	}
-	before := p.before
+	before, after := tr.around(th, p, made)
 	tr.complete(p, at, result, func(c *evidence.Call) {
 		if result >= 0 {
 			c.NewFD, c.NewSocket, c.Address = &made, id, peer
@@ -107,17 +106,18 @@ func (tr *tracer) leaveMaking(th *thread, p *pending, at evidence.Time, result i
 	})
 }
 
-// noteAfter lists what is open after a call that noted what was open before.
-func (tr *tracer) noteAfter(th *thread, p *pending, made int) []int {
+// around lists what was open before and is open after a call that made some descriptors; nil where what was
+// open before was not noted.
+func (tr *tracer) around(th *thread, p *pending, made ...int) (before, after []int) {
 	if p.before == nil {
-		return nil
+		return nil, nil
 	}
 	now := tr.proc.list(th.tid, tr.limits.Descriptors)
 	if now == nil {
 		th.files.crowded = true
-		return nil
+		return p.before, nil
 	}
-	return th.files.after(p.before, now, made, func(fd int) bool { return tr.identity(th, fd) != 0 })
+	return th.files.around(p, now, made, func(fd int) bool { return tr.identity(th, fd) != 0 })
 }
 
 // leavePair completes a socketpair: two calls, one for each descriptor.
@@ -129,7 +129,7 @@ func (tr *tracer) leavePair(th *thread, p *pending, at evidence.Time, result int
 	b := tr.memory.number(th.tid, p.args[3], 8)
 	first, second := int(int32(b)), int(int32(b>>32))
 	firstID, secondID := tr.madeSocket(th, first), tr.madeSocket(th, second)
-	before, after := p.before, tr.noteAfter(th, p, first)
+	before, after := tr.around(th, p, first, second)
 	tr.complete(p, at, result, func(c *evidence.Call) {
 		c.NewFD, c.NewSocket, c.Before, c.After = &first, firstID, before, after
 	})

@@ -96,6 +96,11 @@ func (tr *tracer) claim(maker *thread, tid int, flags uint64, name string) {
 	}
 	th := tr.addThread(tid, p, f)
 	th.scan = f != maker.files && maker.files.making > 0
+	if end, gone := tr.gone[tid]; gone {
+		delete(tr.gone, tid)
+		tr.ended(&end)
+		return
+	}
 	if status, stopped := tr.unclaimed[tid]; stopped {
 		delete(tr.unclaimed, tid)
 		tr.firstScan(th)
@@ -118,25 +123,26 @@ func (tr *tracer) firstScan(th *thread) {
 
 const maxScan = 1 << 16
 
-// claimOrphans makes known the new threads whose maker died before its event was seen.
-func (tr *tracer) claimOrphans() {
+// claimOrphans makes known the new threads whose maker has died before its event was seen: those whose parent
+// is no more, and those of the process bereft, which has lost all other threads by an exec (0 for none).
+func (tr *tracer) claimOrphans(bereft int) {
 	for tid, status := range tr.unclaimed {
 		group, parent := family(tid)
+		var th *thread
 		switch {
 		case group == 0: // gone; its end will be told
 			continue
 		case group != tid && tr.processes[group] != nil:
-			delete(tr.unclaimed, tid)
-			tr.groupStop(tr.addThread(tid, tr.processes[group], tr.tableOf(group)), int(status.StopSignal()))
-		case tr.processes[parent] != nil:
+			th = tr.addThread(tid, tr.processes[group], tr.tableOf(group))
+		case parent != bereft && tr.processes[parent] != nil:
 			continue // its maker's event will come
 		default:
-			delete(tr.unclaimed, tid)
-			th := tr.addThread(tid, tr.addProcess(tid), newFiles())
+			th = tr.addThread(tid, tr.addProcess(tid), newFiles())
 			th.scan = true
 			tr.firstScan(th)
-			tr.groupStop(th, int(status.StopSignal()))
 		}
+		delete(tr.unclaimed, tid)
+		tr.groupStop(th, int(status.StopSignal()))
 	}
 }
 
@@ -153,6 +159,9 @@ func (tr *tracer) tableOf(pid int) *files {
 // executed is the event of an exec: the other threads of the process are gone, and the thread that called
 // has the id of the process now.
 func (tr *tracer) executed(th *thread) {
+	if len(tr.unclaimed) > 0 {
+		tr.claimOrphans(th.process.pid)
+	}
 	if former, err := eventMessage(th.tid); err == nil && int(former) != th.tid {
 		if caller := tr.threads[int(former)]; caller != nil && caller.process == th.process {
 			tr.removeThread(th)
@@ -169,7 +178,7 @@ func (tr *tracer) executed(th *thread) {
 	f := th.files
 	clear(f.closing)
 	clear(f.watched)
-	f.noted, f.making, f.crowded = nil, 0, false
+	f.making, f.crowded = 0, false
 	now := evidence.Now()
 	th.last = tr.note(th, &evidence.Call{Op: evidence.OpExec, Name: "execve", FD: -1, Entry: now, Exit: now})
 	for _, fd := range f.between(0, ^uint64(0)) {
@@ -216,18 +225,27 @@ func (p *process) left(th *thread) {
 // ended is the end of a thread.
 func (tr *tracer) ended(e *event) {
 	delete(tr.unclaimed, e.tid)
-	if th := tr.threads[e.tid]; th != nil {
+	th, p := tr.threads[e.tid], tr.processes[e.tid]
+	if th == nil && p == nil {
+		if len(tr.gone) >= maxGone {
+			clear(tr.gone)
+		}
+		tr.gone[e.tid] = *e
+	}
+	if th != nil {
 		th.process.left(th)
 		tr.removeThread(th)
 		delete(tr.threads, e.tid)
 	}
-	if p := tr.processes[e.tid]; p != nil {
+	if p != nil {
 		tr.processEnded(p, e)
 	}
 	if len(tr.unclaimed) > 0 {
-		tr.claimOrphans()
+		tr.claimOrphans(0)
 	}
 }
+
+const maxGone = 1024 // ends that are kept for an event that may never come
 
 // removeThread takes a thread out of the counts of its process.
 func (tr *tracer) removeThread(th *thread) {
@@ -268,6 +286,14 @@ func (tr *tracer) processEnded(p *process, e *event) {
 	}
 	if p.dying {
 		tr.dying--
+	}
+	if p.threads > 0 { // ends that nobody told
+		for tid, th := range tr.threads {
+			if th.process == p {
+				tr.removeThread(th)
+				delete(tr.threads, tid)
+			}
+		}
 	}
 	delete(tr.processes, p.pid)
 	tr.trace.engine.group.remove(p.pid)

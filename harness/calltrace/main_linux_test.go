@@ -25,6 +25,9 @@ var workshop struct {
 }
 
 func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		os.Exit(play(role))
+	}
 	os.Exit(func() int {
 		folder, err := os.MkdirTemp("", "calltrace-test-")
 		if err != nil {
@@ -80,7 +83,7 @@ type ran struct {
 	stdout string
 }
 
-const patience = 60 * time.Second // for what takes milliseconds, on a machine under load
+const patience = 5 * time.Minute // for what takes milliseconds, on a machine under any load
 
 // deadline is the context of a test.
 func deadline(t testing.TB) context.Context {

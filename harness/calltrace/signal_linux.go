@@ -89,23 +89,11 @@ func (tr *tracer) atHandler(th *thread) {
 func (tr *tracer) suspend(th *thread) {
 	p := th.call
 	p.returned = evidence.Now()
-	if i := indexOf(p.files.noted, &th.call); i >= 0 {
-		p.files.noted[i] = &p
-	}
 	th.suspended = append(th.suspended, &p)
 	if len(th.suspended) > maxSuspended {
 		tr.interrupted(th.suspended[0])
 		th.suspended = append(th.suspended[:0], th.suspended[1:]...)
 	}
-}
-
-func indexOf(list []*pending, p *pending) int {
-	for i := range list {
-		if list[i] == p {
-			return i
-		}
-	}
-	return -1
 }
 
 // resumed finds the call that a thread makes again, if what it enters is one, and puts it in its place.
@@ -120,9 +108,6 @@ func (tr *tracer) resumed(th *thread) bool {
 		case same && again:
 			th.suspended = th.suspended[:len(th.suspended)-1]
 			th.call = *top
-			if i := indexOf(top.files.noted, top); i >= 0 {
-				top.files.noted[i] = &th.call
-			}
 			th.call.restarts, th.call.handler = false, 0
 			return true
 		case top.restarts && info.sp <= top.handler && info.sp+handlerStack > top.handler:

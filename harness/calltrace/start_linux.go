@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,12 +53,12 @@ func Start(ctx context.Context, cmd Command) (*Trace, error) {
 	return t, nil
 }
 
-// onOwnThread runs f on an OS thread that ends with it and that is not the main thread: children whose
-// thread has ended become those of the main thread, and a tracer there would wait for children that are not
-// its own.
+// onOwnThread runs f on an OS thread that ends with it and that has no children: a tracer waits for all
+// children of its thread, and would take those of others. The thread is not the main one, to which children
+// fall whose thread has ended; nor one on which other code has started a process that still runs.
 func onOwnThread(f func()) {
 	runtime.LockOSThread() // never unlocked
-	if unix.Gettid() != unix.Getpid() {
+	if unix.Gettid() != unix.Getpid() && !hasChildren() {
 		f()
 		return
 	}
@@ -70,8 +71,26 @@ func onOwnThread(f func()) {
 	runtime.UnlockOSThread()
 }
 
+// hasChildren says whether the calling thread has children. It leaves those that have ended to be waited for.
+func hasChildren() bool {
+	var info unix.Siginfo
+	const peek = unix.WEXITED | unix.WSTOPPED | unix.WNOHANG | unix.WNOWAIT | unix.WALL | unix.WNOTHREAD
+	for {
+		switch err := unix.Waitid(unix.P_ALL, 0, &info, peek, nil); err {
+		case unix.EINTR:
+		case unix.ECHILD:
+			return false
+		default:
+			return true
+		}
+	}
+}
+
 // PID is the process id of the first process, as this process sees it.
 func (t *Trace) PID() int { return t.engine.pid }
+
+// CPU is the processor time that the processes which are alive have used so far.
+func (t *Trace) CPU() time.Duration { return t.engine.group.cpu() }
 
 // Kill ends every traced process with SIGKILL. It does not wait. The reason of the first call is kept in
 // the Ending. Calls that block when it comes are marked as such.

@@ -5,6 +5,7 @@ package calltrace
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 type engine struct{}
@@ -22,3 +23,6 @@ func (t *Trace) PID() int { return 0 }
 
 // Kill does nothing on this platform.
 func (t *Trace) Kill(string) {}
+
+// CPU is 0 on this platform.
+func (t *Trace) CPU() time.Duration { return 0 }

@@ -34,7 +34,9 @@ type tracer struct {
 	processes map[int]*process
 	// unclaimed are new threads that stand in their first stop, before the event that tells who made them.
 	unclaimed map[int]unix.WaitStatus
-	made      int // processes that there were
+	// gone are new threads that were killed before that event.
+	gone    map[int]event
+	made    int // processes that there were
 	dying     int // processes whose last thread is ending
 	first     *process
 	unnamed   uint64 // identities given to sockets whose inode cannot be read
@@ -79,7 +81,7 @@ func newTracer(t *Trace, cmd Command) *tracer {
 	return &tracer{
 		trace: t, cmd: cmd, limits: cmd.Limits, kinds: kinds, table: newSyscallTable(kinds), filter: filter(kinds),
 		buffer:  make([]byte, max(cmd.Limits.Data, maxIovecs*iovecSize)+maxIovecs*iovecSize+msghdrSize),
-		threads: map[int]*thread{}, processes: map[int]*process{}, unclaimed: map[int]unix.WaitStatus{},
+		threads: map[int]*thread{}, processes: map[int]*process{}, unclaimed: map[int]unix.WaitStatus{}, gone: map[int]event{},
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 
 // browser is a headless Chromium with one page.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 
 	mu       sync.Mutex
@@ -66,7 +66,7 @@ func startChromium() {
 }
 
 // openBrowser opens a tab; the test is skipped where there is no Chromium.
-func openBrowser(t *testing.T) *browser {
+func openBrowser(t testing.TB) *browser {
 	t.Helper()
 	chromium.once.Do(startChromium)
 	if chromium.missing != "" {

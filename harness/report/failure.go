@@ -45,7 +45,9 @@ func (f Failure) String() string {
 	if f.Verdict == rules.Error || f.Verdict == rules.Skip {
 		f.paragraph(&b, Text{"because", "原因"}, f.Reason)
 	} else {
-		f.paragraph(&b, Text{"expected", "预期"}, f.Expected)
+		if f.Expected != "" {
+			f.paragraph(&b, Text{"expected", "预期"}, f.Expected)
+		}
 		f.paragraph(&b, Text{"seen", "实际"}, f.seen())
 	}
 	f.ladder(&b)

@@ -63,6 +63,8 @@ type row struct {
 	kind rowKind
 	lane lane
 	at   time.Duration // since the run began
+	// until is the time of the last of the rows that it stands for; 0 where it stands for itself.
+	until time.Duration
 	// calls and frames are the first and last number that the row stands for; 0 for none.
 	calls, frames [2]int
 	op            evidence.Op
@@ -81,6 +83,7 @@ type row struct {
 // part is a piece of a call's text.
 type part struct {
 	text string
+	zh   string // the text in Chinese, where it is no code
 	// chip says that the text is a descriptor, shown in the colour of what stands behind it.
 	chip      bool
 	hue       int

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -32,11 +33,11 @@ func (b *builder) build() {
 			b.packetRow(e)
 		case e.mark != nil:
 			b.add(row{
-				kind: rowMark, lane: laneOf(e.mark.End), at: b.since(e.at), label: both(oneLine(e.mark.Name)), weight: 40,
+				kind: rowMark, lane: laneOf(e.mark.End), at: b.since(e.at), label: markText(e.mark.Name), weight: 40,
 			})
 		case e.ended != nil:
 			b.add(row{
-				kind: rowEnd, lane: laneOf(e.ended.End), at: b.since(e.at), label: both(endingOf(e.ended)),
+				kind: rowEnd, lane: laneOf(e.ended.End), at: b.since(e.at), label: endingOf(e.ended),
 				process: b.processes[process{laneOf(e.ended.End), e.ended.PID}], weight: 50,
 				failed: !e.ended.ExitedZero() && !e.ended.Stopped,
 			})
@@ -51,7 +52,7 @@ func (b *builder) stillOpen() {
 		if b.run.EndKind(at.end()) == "in-process" || len(b.run.Calls) == 0 {
 			continue
 		}
-		form := words("still open:")
+		form := []part{{text: "still open:", zh: "仍打开："}}
 		for _, l := range b.lives {
 			if l.end == at && l.to == 0 {
 				form = join(form, words(" "), []part{b.descriptor(l.fd, l.socket)})
@@ -224,14 +225,35 @@ func (b *builder) packetStates(r *row, e *event) {
 	}
 }
 
-func endingOf(o *evidence.Outcome) string {
+// markText is a mark; those that the stage makes are known in Chinese.
+func markText(name string) Text {
+	switch name {
+	case evidence.MarkFed:
+		return Text{name, "向客户端送入一行"}
+	case evidence.MarkSceneEnd:
+		return Text{name, "场景结束"}
+	}
+	return both(oneLine(name))
+}
+
+// endingOf says how a process ended.
+func endingOf(o *evidence.Outcome) Text {
+	zh := fmt.Sprintf("以状态 %d 退出", o.ExitCode)
+	switch {
+	case o.StartError != "":
+		zh = "无法启动：" + oneLine(o.StartError)
+	case o.Stopped:
+		zh = "被测试工具终止"
+	case o.Signal != "":
+		zh = "被信号 " + oneLine(o.Signal) + " 杀死"
+	}
 	switch {
 	case o.InWords != "":
-		return oneLine(o.InWords)
+		return Text{oneLine(o.InWords), zh}
 	case o.Signal != "":
-		return "killed by " + o.Signal
+		return Text{"killed by " + oneLine(o.Signal), zh}
 	}
-	return "ended"
+	return Text{"ended", zh}
 }
 
 // layBars gives each waiting call a column from the row of its entry to that of its return.

@@ -36,7 +36,7 @@ func (s *story) forms(c *evidence.Call, show phase) [][]part {
 	if show == callEntry {
 		waits := words(" …")
 		if !c.Returned() {
-			waits = words(" … never returned")
+			waits = []part{{text: " … never returned", zh: " … 一直没有返回"}}
 		}
 		return [][]part{join(entry(long), waits), join(entry(short), waits), entry(short)}
 	}
@@ -163,7 +163,7 @@ func (s *story) exitForms(c *evidence.Call) [][]part {
 	var closes []part
 	for i, l := range s.open[c.N] {
 		if i == 0 {
-			closes = append(closes, part{text: " closes "})
+			closes = append(closes, part{text: " closes ", zh: " 关闭 "})
 		} else {
 			closes = append(closes, part{text: " "})
 		}
@@ -172,19 +172,22 @@ func (s *story) exitForms(c *evidence.Call) [][]part {
 	return [][]part{join(short, closes), short}
 }
 
+// in is the part's text in a language.
+func (p part) in(l Language) string { return Text{p.text, p.zh}.In(l) }
+
 // textOf is a form as plain text.
-func textOf(form []part) string {
+func textOf(form []part, l Language) string {
 	var b strings.Builder
 	for _, p := range form {
-		b.WriteString(p.text)
+		b.WriteString(p.in(l))
 	}
 	return b.String()
 }
 
 // fitting is the longest form that takes no more than so many columns, or the shortest there is.
-func fitting(forms [][]part, columns int) []part {
+func fitting(forms [][]part, columns int, l Language) []part {
 	for _, f := range forms {
-		if columnsOf(textOf(f)) <= columns {
+		if columnsOf(textOf(f, l)) <= columns {
 			return f
 		}
 	}

@@ -42,7 +42,7 @@ func foldPeriod(rows []row, period int) []row {
 func equalGroups(a, b []row) bool {
 	for i := range a {
 		if a[i].kind != rowCall || b[i].kind != rowCall || a[i].lane != b[i].lane || a[i].process != b[i].process ||
-			a[i].label != b[i].label || textOf(a[i].forms[0]) != textOf(b[i].forms[0]) {
+			a[i].label != b[i].label || textOf(a[i].forms[0], English) != textOf(b[i].forms[0], English) {
 			return false
 		}
 	}
@@ -53,6 +53,7 @@ func equalGroups(a, b []row) bool {
 func repeated(group []row, period, times int) row {
 	r := group[0]
 	r.calls = [2]int{group[0].calls[0], group[len(group)-1].calls[1]}
+	r.until = group[len(group)-1].at
 	var long, short []part
 	for i := range period {
 		form, brief := group[i].forms[0], group[i].forms[len(group[i].forms)-1]
@@ -80,13 +81,19 @@ const leastGap = 20 * time.Millisecond
 // included.
 func (l *Ladder) cut(most int) {
 	order := l.byWeight()
-	for keep := min(len(order), most); ; keep-- {
-		rows, lost := l.withOnly(order[:keep])
-		if len(rows) <= most || keep == 0 {
-			l.rows, l.lost = rows, lost
-			return
+	rows, lost := l.withOnly(order[:min(len(order), most)])
+	if len(rows) > most {
+		rows, lost = nil, len(order)
+		for low, high := 0, most; low < high; {
+			keep := (low + high + 1) / 2
+			if some, left := l.withOnly(order[:keep]); len(some) <= most {
+				rows, lost, low = some, left, keep
+			} else {
+				high = keep - 1
+			}
 		}
 	}
+	l.rows, l.lost = rows, lost
 }
 
 // byWeight lists the indexes of rows, those that matter most first: what a verdict cites, what stands near
@@ -139,7 +146,7 @@ func (l *Ladder) withOnly(kept []int) (rows []row, lost int) {
 	flush := func() {
 		if len(dropped) > 0 {
 			rows = append(rows, leftOut(dropped))
-			last = dropped[len(dropped)-1].at
+			last = dropped[len(dropped)-1].end()
 			lost += len(dropped)
 			dropped = nil
 		}
@@ -155,11 +162,14 @@ func (l *Ladder) withOnly(kept []int) (rows []row, lost int) {
 			rows = append(rows, gap(last, r))
 		}
 		rows = append(rows, r)
-		last = r.at
+		last = r.end()
 	}
 	flush()
 	return rows, lost
 }
+
+// end is the time of the last thing that the row stands for.
+func (r *row) end() time.Duration { return max(r.at, r.until) }
 
 // fillHoles keeps a single row between two that are kept: a line that says that it was left out takes as
 // much room.
@@ -203,8 +213,8 @@ func leftOut(dropped []row) row {
 			calls++
 		}
 		for at := range d.states {
-			for _, change := range d.states[at] {
-				r.states[at] = append(slices.DeleteFunc(r.states[at], func(old stateChange) bool { return old.conn == change.conn }), change)
+			if n := len(d.states[at]); n > 0 {
+				r.states[at] = d.states[at][n-1:]
 			}
 		}
 		r.frames = widen(r.frames, d.frames)

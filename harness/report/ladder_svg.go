@@ -290,7 +290,8 @@ func (s *svgLadder) callCell(r *row, y float64) {
 		if r.failed {
 			class = "bad"
 		}
-		s.label(x, y, callSize-1, "", class, both(clip(r.label.En, int(width/(callSize*0.6)))))
+		columns := int(width / (callSize * 0.6))
+		s.label(x, y, callSize-1, "", class, Text{clip(r.label.En, columns), clip(r.label.Zh, columns)})
 		return
 	}
 	s.parts(x, y, width, r)
@@ -312,22 +313,26 @@ func (s *svgLadder) open(r *row) {
 // parts writes the pieces of a call, descriptors as chips.
 func (s *svgLadder) parts(x, y, width float64, r *row) {
 	columns := int((width - 14) / (callSize * monoWidth))
-	form := fitting(r.forms, columns-2)
+	form := fitting(r.forms, columns-2, s.options.Language)
 	room := columns - 2
 	for _, p := range form {
-		text := clip(p.text, room)
-		room -= columnsOf(text)
+		text := Text{clip(p.text, room), clip(p.zh, room)}
+		took := max(columnsOf(text.En), columnsOf(text.Zh))
+		if !s.options.embedded {
+			took = columnsOf(text.In(s.options.Language))
+		}
+		room -= took
 		if p.chip {
-			s.chip(x, y, callSize, text, p.hue, p.listening)
-			x += chipWidth(text, callSize)
+			s.chip(x, y, callSize, text.En, p.hue, p.listening)
+			x += chipWidth(text.En, callSize)
 			continue
 		}
 		class := ""
 		if p.bad || r.failed && r.kind == rowEnd {
 			class = "bad"
 		}
-		s.mono(x, y, callSize, "", class, text)
-		x += monoColumns(text) * monoWidth * callSize
+		s.monoLabel(x, y, callSize, class, text)
+		x += float64(took) * monoWidth * callSize
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"tcpwitness/harness/conversation"
 )
 
-// Text draws the ladder for a terminal. What a verdict cites has a mark at the left edge: "✗" where it
+// Text draws the ladder for a terminal. What a verdict cites has a mark before it: "✗" where it
 // broke the rule, "•" where it shows that it holds.
 func (l *Ladder) Text(style Style, marks Marks) string {
 	t := &textLadder{Ladder: l, style: style, broken: marks.Broken}
@@ -23,12 +23,19 @@ func (l *Ladder) Text(style Style, marks Marks) string {
 		fmt.Fprintf(&b, "  %s %s\n", notSeen.In(style.Language), oneLine(why))
 	}
 	if l.labels {
-		for _, c := range l.connections {
+		for i, c := range l.connections {
+			if i == namedConnections {
+				fmt.Fprintf(&b, "  …\n")
+				break
+			}
 			fmt.Fprintf(&b, "  %s = %s\n", style.paint(ansiHue(c.hue()), c.letter()), c)
 		}
 	}
 	return b.String()
 }
+
+// namedConnections is how many connections the text gives the addresses of.
+const namedConnections = 8
 
 // The words of the ladder.
 var (
@@ -85,7 +92,7 @@ func centre(text string, columns int) string {
 func (t *textLadder) line(i int) string {
 	r := &t.rows[i]
 	mark := "  "
-	if r.marked {
+	if r.marked && (r.lane == left || r.arrow != nil) {
 		mark = t.style.paint(red, t.markSign())
 	}
 	rail := t.style.paint(dim, "│")
@@ -141,9 +148,9 @@ func (t *textLadder) callText(r *row, width int) (plainText, painted string) {
 		}
 		return said, said
 	}
-	form := fitting(r.forms, width-columnsOf(head))
-	plainText = clip(head+textOf(form), width)
-	if !t.style.Colour || plainText != head+textOf(form) {
+	form := fitting(r.forms, width-columnsOf(head), t.style.Language)
+	plainText = clip(head+textOf(form, t.style.Language), width)
+	if !t.style.Colour || plainText != head+textOf(form, t.style.Language) {
 		return plainText, plainText
 	}
 	painted = t.style.paint(dim, head)
@@ -154,9 +161,9 @@ func (t *textLadder) callText(r *row, width int) (plainText, painted string) {
 		case p.chip:
 			painted += t.style.paint(bold, p.text)
 		case p.bad:
-			painted += t.style.paint(red, p.text)
+			painted += t.style.paint(red, p.in(t.style.Language))
 		default:
-			painted += p.text
+			painted += p.in(t.style.Language)
 		}
 	}
 	return plainText, painted

@@ -199,7 +199,7 @@
       });
     }
     end(end) {
-      const part = fold(said(`Output of the ${end.end}: ${end.ending}`, `${end.end === "server" ? "服务器" : "客户端"}的输出：${end.ending}`), false);
+      const part = fold(said(`Output of the ${end.end}: ${end.ending}`, `${end.end === "server" ? "服务器" : "客户端"}的输出：${end.endingZh}`), false);
       this.place.append(part);
       whenOpen(part, () => {
         const add = (en, zh, text) => {

@@ -3,7 +3,11 @@ package report
 import (
 	"fmt"
 	"io"
+	"net/netip"
+	"os"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/rules"
@@ -47,5 +51,69 @@ func BenchmarkFailureText(b *testing.B) {
 	f := Failure{Result: Result{Finding: rules.Finding{Rule: "server.closes-accepted", Verdict: rules.Fail, Calls: []int{11}}}, Run: wrongCloseRun()}
 	for b.Loop() {
 		_ = f.String()
+	}
+}
+
+// BenchmarkOpenPage measures how long Chromium takes from the request to the page's load event, and how
+// large the file is. Needs Chromium.
+func BenchmarkOpenPage(b *testing.B) {
+	reference := referenceRun()
+	small := largePage(160, 1)
+	small.Load = func(Result) (*evidence.Run, error) { return reference, nil }
+	for name, page := range map[string]Page{"160 exchanges": small, "200 scenarios of 1000 packets": largePage(200, 667)} {
+		b.Run(name, func(b *testing.B) {
+			browser := openBrowser(b)
+			file := browser.open(page, "")
+			info, err := os.Stat(file)
+			if err != nil {
+				b.Fatal(err)
+			}
+			took := 0.0
+			for b.Loop() {
+				browser.do(chromedp.Navigate("file://" + file))
+				took += ask[float64](browser, "performance.getEntriesByType('navigation')[0].loadEventEnd")
+			}
+			b.ReportMetric(took/float64(b.N), "ms/load")
+			b.ReportMetric(float64(info.Size())/1e6, "MB")
+			rule := ask[string](browser, "document.querySelector('.rule').id")
+			browser.expand(rule)
+			b.ReportMetric(ask[float64](browser, `(async () => {
+				const began = performance.now();
+				for (const part of document.querySelectorAll('[id="`+rule+`"] .part')) part.fillNow();
+				await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+				return performance.now() - began;
+			})()`), "ms/everything-of-a-rule")
+		})
+	}
+}
+
+// hugeRun is a server with many clients one after another.
+func hugeRun(clients int) *evidence.Run {
+	r := newRecord("server/many-clients", "Many clients one after another.")
+	r.listening(3, 10)
+	for i := range clients {
+		a := r.accepting(3)
+		r.socket(client, 5)
+		r.ClientISN, r.ServerISN = uint32(1000*i+7), uint32(3000*i+9)
+		r.ClientAddress = netip.AddrPortFrom(r.ClientAddress.Addr(), uint16(1024+i%60000))
+		r.Reset()
+		r.connect(5)
+		r.accepted(a, 4)
+		r.send(client, 5, "hello\n")
+		r.recv(server, 4, "hello\n")
+		r.close(server, 4)
+		r.Send(server, fin|ack, "")
+		r.close(client, 5)
+		r.Send(client, fin|ack, "")
+		r.Send(server, ack, "")
+		r.open = map[string][]int{client: {0, 1, 2}, server: {0, 1, 2, 3}}
+	}
+	return r.done()
+}
+
+func BenchmarkRunOfTwoThousandClients(b *testing.B) {
+	run := hugeRun(2000)
+	for b.Loop() {
+		_ = sceneOf(run, Marks{})
 	}
 }

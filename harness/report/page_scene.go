@@ -67,12 +67,13 @@ type sceneCall struct {
 }
 
 type sceneEnd struct {
-	End     string `json:"end"`
-	Command string `json:"command"`
-	Ending  string `json:"ending"`
-	Stdin   string `json:"stdin,omitempty"`
-	Stdout  string `json:"stdout"`
-	Stderr  string `json:"stderr"`
+	End      string `json:"end"`
+	Command  string `json:"command"`
+	Ending   string `json:"ending"`
+	EndingZh string `json:"endingZh"`
+	Stdin    string `json:"stdin,omitempty"`
+	Stdout   string `json:"stdout"`
+	Stderr   string `json:"stderr"`
 }
 
 // sceneOf prepares a run for the page. The marks are those of every finding that rests on it.
@@ -265,11 +266,8 @@ func endOf(o *evidence.Outcome) sceneEnd {
 		command[i] = oneLine(word)
 	}
 	ending := endingOf(o)
-	if o.StartError != "" {
-		ending = oneLine(o.StartError)
-	}
 	return sceneEnd{
-		End: o.End, Command: strings.Join(command, " "), Ending: ending, Stdin: printed(o.Stdin, 0),
+		End: o.End, Command: strings.Join(command, " "), Ending: ending.En, EndingZh: ending.Zh, Stdin: printed(o.Stdin, 0),
 		Stdout: printed(o.Stdout, o.StdoutCut), Stderr: printed(o.Stderr, o.StderrCut),
 	}
 }

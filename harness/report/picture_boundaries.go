@@ -146,7 +146,7 @@ func (g *strip) box(p piece, scale *byteScale, y float64, style string, isFrame 
 		style = `fill="var(--badbg)" stroke="var(--bad)"`
 	}
 	g.rect(from+1.5, y, to-from-3, stripHeight, style+` rx="3" stroke-width="1.5"`)
-	for _, text := range []string{fmt.Sprintf("%d: %d bytes", p.n, p.to-p.from), fmt.Sprintf("%d: %d", p.n, p.to-p.from), fmt.Sprint(p.n)} {
+	for _, text := range []string{fmt.Sprintf("%d: %d B", p.n, p.to-p.from), fmt.Sprintf("%d: %d", p.n, p.to-p.from), fmt.Sprint(p.n)} {
 		if monoColumns(text)*monoWidth*13+8 <= to-from {
 			g.mono((from+to)/2, y+stripHeight/2+5, 13, "middle", "", text)
 			break

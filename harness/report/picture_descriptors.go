@@ -13,7 +13,8 @@ const (
 	livesRight  = livesWidth - 30
 	lifeHeight  = 34.0
 	mostColumns = 70  // calls beyond are not drawn one by one
-	mostLives   = 120 // descriptors that are drawn
+	mostTracks  = 120 // descriptors that are drawn
+	mostLives   = 400 // lives of all of them that are drawn
 )
 
 // lifeTrack is the row of one descriptor number of one process, with all lives it had.
@@ -54,6 +55,7 @@ func (s *story) descriptorsSVG(options PictureOptions) string {
 			g.rect(x+1, y-12, 22, 16, `fill="var(--bg)" stroke="var(--soft)" stroke-width="1.5" rx="3"`)
 		}},
 		{Text{"closed", "已关闭"}, func(x, y float64) { g.rect(x+10, y-15, 5, 22, `fill="var(--ink)"`) }},
+		{Text{"closed again", "重复关闭"}, func(x, y float64) { g.cross(x+12, y-5, 6, `stroke="var(--bad)"`) }},
 		{Text{"still open at the end", "结束时仍打开"}, func(x, y float64) { g.tip(x, y-4, x+20, y-4, `fill="var(--bad)"`) }},
 	})
 	return g.picture("descriptors", livesWidth, y, Text{"The life of the descriptors", "文件描述符的生命周期"})
@@ -73,10 +75,10 @@ func processTitle(at lane, name string) Text {
 // lifeTracks puts the lives of the same number of the same process into one row.
 func (s *story) lifeTracks() []lifeTrack {
 	var tracks []lifeTrack
-	for _, l := range s.lives {
+	for _, l := range s.lives[:min(len(s.lives), mostLives)] {
 		i := slices.IndexFunc(tracks, func(t lifeTrack) bool { return t.at == l.end && t.pid == l.pid && t.fd == l.fd })
 		if i < 0 {
-			if len(tracks) == mostLives {
+			if len(tracks) == mostTracks {
 				continue
 			}
 			i = len(tracks)
@@ -122,6 +124,9 @@ func (g *livesPicture) gatherColumns(tracks []lifeTrack) {
 	}
 	for i := range g.story.run.Calls {
 		c := &g.story.run.Calls[i]
+		if g.story.behind[c.N] != nil && c.Failed() && c.Op == evidence.OpClose {
+			vital = append(vital, c.Entry) // a close of what was closed before
+		}
 		if g.story.behind[c.N] != nil && c.Op != evidence.OpClose {
 			others = append(others, c.Entry)
 		}
@@ -185,24 +190,27 @@ func (g *livesPicture) life(l *life, y float64) {
 		}
 		switch {
 		case c.N == l.opened:
-			g.callMark(c, from, y, text, &labels, true)
+			g.callMark(c, from, to, y, text, &labels)
 		case c.FD == l.fd && c.Op != evidence.OpClose && c.Entry >= l.from && (l.to == 0 || c.Entry <= l.to):
-			g.callMark(c, g.place(c.Entry), y, text, &labels, false)
+			at := g.place(c.Entry)
+			g.line(at, y+lifeHeight-10, at, y+lifeHeight-3, fmt.Sprintf(`style="stroke:%s;stroke-width:2"`, text))
+			g.callMark(c, at, to, y, text, &labels)
 		case c.N == l.closed && c.FD == l.fd:
 			g.closeMark(c, to, y)
+		case c.N == l.closedTwice:
+			g.hitCall(c.N, c.String())
+			g.cross(max(g.place(c.Entry), to+84), y+lifeHeight/2, 7, `stroke="var(--bad)"`)
+			g.add("</g>")
 		}
 	}
 }
 
-// callMark is a call on a descriptor: a tick, and its number and name where there is room.
-func (g *livesPicture) callMark(c *evidence.Call, x, y float64, colour string, labels *placer, opening bool) {
+// callMark is a call on a descriptor: its number and name where there is room before the bar ends.
+func (g *livesPicture) callMark(c *evidence.Call, x, end, y float64, colour string, labels *placer) {
 	g.hitCall(c.N, c.String())
-	if !opening {
-		g.line(x, y+lifeHeight-10, x, y+lifeHeight-3, fmt.Sprintf(`style="stroke:%s;stroke-width:2"`, colour))
-	}
 	for _, text := range []string{fmt.Sprintf("%d %s", c.N, c.Name), fmt.Sprint(c.N)} {
 		w := monoColumns(text) * monoWidth * (smallSize - 1.5)
-		if x+w+4 < livesRight-24 && labels.room(x+4, y+4, w+5, lifeHeight-8) {
+		if x+w+8 < end && labels.room(x+4, y+4, w+5, lifeHeight-8) {
 			g.add(`<text x="%s" y="%s" class="m" font-size="%s" style="fill:%s" textLength="%s" lengthAdjust="spacingAndGlyphs">%s</text>`,
 				number(x+5), number(y+lifeHeight/2+3), number(smallSize-1.5), colour, number(w), escape(text))
 			break

@@ -77,7 +77,7 @@ func (r *record) begin(end string, c evidence.Call) int {
 
 // returns lets a call return.
 func (r *record) returns(n, result int) *evidence.Call {
-	c := r.run.Call(n)
+	c := &r.run.Calls[n-1]
 	c.Result, c.Exit = result, r.tick()
 	return c
 }

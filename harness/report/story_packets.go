@@ -98,6 +98,9 @@ func (s *story) pairConnection(c *connection) {
 	}
 }
 
+// farthest is how many arrivals are looked at for one departure: no wire lets more packets pass another.
+const farthest = 4096
+
 // pairDirection pairs what one end sent: a departure with the first arrival of an equal segment that is
 // not taken yet. Copies arrive after what they are copies of.
 func (s *story) pairDirection(c *connection, from lane) {
@@ -114,7 +117,7 @@ func (s *story) pairDirection(c *connection, from lane) {
 		for next < len(taken) && taken[next] {
 			next++
 		}
-		for i := next; i < len(arrivals); i++ {
+		for i := next; i < min(len(arrivals), next+farthest); i++ {
 			if !taken[i] && arrivals[i].Fate != evidence.Duplicated && equalSegments(seg, arrivals[i]) {
 				taken[i] = true
 				f.in = &sighting{frame: arrivals[i].Frame, time: arrivals[i].Time, fate: arrivals[i].Fate, seg: arrivals[i]}

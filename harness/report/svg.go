@@ -110,6 +110,19 @@ func (c *canvas) label(x, y, size float64, anchor, class string, text Text) {
 	}
 }
 
+// monoLabel is fixed-width text in the language of the picture, or in both.
+func (c *canvas) monoLabel(x, y, size float64, class string, text Text) {
+	switch {
+	case !c.options.embedded:
+		c.mono(x, y, size, "", class, text.In(c.options.Language))
+	case text.Zh == "":
+		c.mono(x, y, size, "", class, text.En)
+	default:
+		c.mono(x, y, size, "", class+" en", text.En)
+		c.mono(x, y, size, "", class+" zh", text.Zh)
+	}
+}
+
 func anchorAttribute(anchor string) string {
 	if anchor == "" || anchor == "start" {
 		return ""

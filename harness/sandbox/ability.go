@@ -2,7 +2,7 @@ package sandbox
 
 import "strings"
 
-// Ability is what a machine allows a harness to do. The zero Why of an ability that is there is "".
+// Ability is what a machine allows a harness to do. Where something is allowed its Why is empty.
 type Ability struct {
 	// Isolation is the best that was found possible within the wish: Namespace or Shared.
 	Isolation Isolation
@@ -22,8 +22,8 @@ type Ability struct {
 	WhyNotPIDNamespace string
 }
 
-// String says it in one line, such as
-// "isolation shared (unshare: operation not permitted), capture, no trace (ptrace: operation not permitted), pid namespace".
+// String says it in one line, such as "isolation shared (as asked for), no capture (open a packet socket:
+// operation not permitted), trace, pid namespace".
 func (a Ability) String() string {
 	var b strings.Builder
 	b.WriteString("isolation " + string(a.Isolation))

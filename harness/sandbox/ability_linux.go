@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probe finds out by trying what this machine allows, with isolation as wished: Auto takes Namespace where it
-// is possible. It fails where Namespace is wished and not possible, and still tells the rest. It is meant to be called once,
-// after EnterUserNamespace.
+// Probe finds out by trying what this machine allows, with isolation as wished: Auto takes Namespace where
+// it is possible. It fails where Namespace is wished and not possible, and still tells the rest. It is meant
+// to be called once, after EnterUserNamespace, and takes some tens of milliseconds.
 func Probe(wish Isolation) (Ability, error) {
 	a := Ability{Isolation: Shared}
 	switch wish {

@@ -17,7 +17,7 @@ const loopback = "lo"
 
 // bringUpLoopback makes the loopback of the thread's network namespace ready for use. Its own IPv6 address
 // is the zero Addr where there is no IPv6. The cookie is 0 where it is not known.
-func bringUpLoopback() (own netip.Addr, cookie uint64, err error) {
+func bringUpLoopback(also netip.Addr) (own netip.Addr, cookie uint64, err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return own, 0, fmt.Errorf("configure %s: %w", loopback, err)
@@ -50,9 +50,14 @@ func bringUpLoopback() (own netip.Addr, cookie uint64, err error) {
 	}
 	if canBind6(netip.IPv6Loopback(), 0) {
 		own = ownAddress6()
-		if err := addAddress6(own); err != nil {
+		if err := addAddress(own); err != nil {
 			return own, 0, fmt.Errorf("add %v to %s: %w", own, loopback, err)
 		}
+	}
+	// getaddrinfo with AI_ADDRCONFIG, which is its default, takes a host whose only IPv4 address is 127.0.0.1
+	// for one without IPv4.
+	if err := addAddress(also); err != nil {
+		return own, 0, fmt.Errorf("add %v to %s: %w", also, loopback, err)
 	}
 	return own, cookieOf(fd), nil
 }
@@ -74,17 +79,21 @@ func ethtool(fd int, command, data uint32) (uint32, error) {
 	return value.data, nil
 }
 
-// addAddress6 gives the loopback an address by rtnetlink: ioctl cannot ask to leave out duplicate address
-// detection, during which nothing can be bound to the address.
-func addAddress6(addr netip.Addr) error {
+// addAddress gives the loopback an address by rtnetlink: ioctl cannot ask to leave out duplicate address
+// detection, during which nothing can be bound to an IPv6 address.
+func addAddress(addr netip.Addr) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
 
-	const attribute = unix.SizeofRtAttr + 16
-	const size = unix.SizeofNlMsghdr + unix.SizeofIfAddrmsg + 2*attribute
+	family, bits := byte(unix.AF_INET6), addr.BitLen()
+	if addr.Is4() {
+		family = unix.AF_INET
+	}
+	attribute := uint16(unix.SizeofRtAttr + bits/8)
+	size := uint32(unix.SizeofNlMsghdr + unix.SizeofIfAddrmsg + 2*attribute)
 	order := binary.NativeEndian
 	b := make([]byte, 0, size)
 	b = order.AppendUint32(b, size)
@@ -92,7 +101,7 @@ func addAddress6(addr netip.Addr) error {
 	b = order.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 	b = order.AppendUint32(b, 1) // sequence number
 	b = order.AppendUint32(b, 0) // port: the kernel
-	b = append(b, unix.AF_INET6, 128, unix.IFA_F_NODAD, unix.RT_SCOPE_HOST)
+	b = append(b, family, byte(bits), unix.IFA_F_NODAD, unix.RT_SCOPE_HOST)
 	b = order.AppendUint32(b, 1) // the loopback is interface 1 in every namespace
 	for _, kind := range []uint16{unix.IFA_LOCAL, unix.IFA_ADDRESS} {
 		b = order.AppendUint16(b, attribute)

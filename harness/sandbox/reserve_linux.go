@@ -45,16 +45,18 @@ func canBind6(addr netip.Addr, port uint16) bool {
 }
 
 func canBind(typ int, to netip.AddrPort) bool {
-	domain, sockaddr := unix.AF_INET, unix.Sockaddr(nil)
-	if to.Addr().Is4() {
-		sockaddr = &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
-	} else {
-		domain, sockaddr = unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
-	}
+	domain, sockaddr := sockaddrOf(to)
 	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
 	return unix.Bind(fd, sockaddr) == nil
+}
+
+func sockaddrOf(at netip.AddrPort) (domain int, address unix.Sockaddr) {
+	if at.Addr().Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+	}
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 }

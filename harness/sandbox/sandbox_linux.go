@@ -38,7 +38,7 @@ func newNamespace() (*Sandbox, error) {
 			return fmt.Errorf("unshare the network namespace: %w", err)
 		}
 		var err error
-		if s.address6, s.cookie, err = bringUpLoopback(); err != nil {
+		if s.address6, s.cookie, err = bringUpLoopback(s.places.client); err != nil {
 			return err
 		}
 		if s.ns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
@@ -59,23 +59,28 @@ func newShared() (*Sandbox, error) {
 	}
 	first := rand.IntN(blocks)
 	for i := range blocks {
-		block := (first + i) % blocks
-		held, err := reserve(block)
-		if errors.Is(err, unix.EADDRINUSE) {
-			continue
+		if got, err := s.claim((first + i) % blocks); got || err != nil {
+			return s, err
 		}
-		if err != nil {
-			return nil, err
-		}
-		s.places = placesOf(block)
-		if !s.portsAreFree() {
-			held.Close()
-			continue
-		}
-		s.held = held
-		return s, nil
 	}
 	return nil, fmt.Errorf("find an address and ports that nobody uses: %w", unix.EADDRINUSE)
+}
+
+// claim takes a block of ports and its addresses, and says whether they were to be had.
+func (s *Sandbox) claim(block int) (bool, error) {
+	held, err := reserve(block)
+	if errors.Is(err, unix.EADDRINUSE) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s.places = placesOf(block)
+	if !s.portsAreFree() {
+		return false, held.Close()
+	}
+	s.held = held
+	return true, nil
 }
 
 // Enter moves the calling goroutine into the sandbox: it is locked to its OS thread, and sockets that it
@@ -83,8 +88,8 @@ func newShared() (*Sandbox, error) {
 // ends with it. Only socket calls that create a socket, and fork, need to be made in there; everything else
 // works on a descriptor from any thread.
 //
-// Ambient and inheritable capabilities are dropped, so that a program started in the sandbox has the user's own rights and
-// no more (root stays root). A child started with Pdeathsig dies with the goroutine's thread.
+// Ambient and inheritable capabilities are dropped, so that a program started in the sandbox has the user's
+// own rights and no more (root stays root). A child started with Pdeathsig dies with the goroutine's thread.
 //
 // It fails with ErrMainThread where the goroutine is locked to the main thread already, and with ErrClosed.
 func (s *Sandbox) Enter() error {
@@ -94,8 +99,8 @@ func (s *Sandbox) Enter() error {
 	return s.enterThread()
 }
 
-// Do runs f in the sandbox, as Enter says, on a thread that is made for it and ends with it. It yields f's
-// error; a panic of f happens in the caller.
+// Do runs f in the sandbox, as Enter says, on a thread that is made for it and ends with it. Goroutines that
+// f starts are not in the sandbox. It yields f's error; a panic of f happens in the caller.
 func (s *Sandbox) Do(f func() error) error {
 	return onThread(func() error {
 		if err := s.enterThread(); err != nil {

@@ -33,8 +33,8 @@ var granted = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW
 // where the user keeps its ids and gets the capabilities that sandboxes need, as ambient ones. They end at
 // Sandbox.Enter and Sandbox.Do, so programs started there have the user's own rights. The first self passes
 // signals on and waits; then reexecuted is true, and the caller should os.Exit(exit), exit being the status
-// of the second self. Where a signal killed that one, the first self dies by the same signal. The second
-// self never outlives the first. It is in a process group of its own and must not read the terminal.
+// of the second self. Where a signal ended that one, the first self dies by the same signal or gives 128 and
+// the signal's number. The second self never outlives the first. It is in a process group of its own and must not read the terminal.
 //
 // Where the machine does not allow it, reexecuted is false and err says why; the process can go on with
 // Shared isolation. The network namespace of the process itself stays the host's in all cases.
@@ -166,9 +166,20 @@ func startSecondSelf() (pid int, report *os.File, err error) {
 	return pid, report, nil
 }
 
-// dieBy ends the process by a signal, so that its parent sees what the second self died of.
+// dieBy ends the process by a signal, so that its parent sees what the second self died of. It returns where
+// the signal would not end this process, or not without a report by Go's runtime.
 func dieBy(s unix.Signal) {
+	switch s {
+	case unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGHUP:
+	default:
+		return
+	}
+	if signal.Ignored(s) {
+		return
+	}
 	signal.Reset(s)
-	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	unix.Kill(unix.Getpid(), s)
+	for { // another thread may get the signal
+		unix.Pause()
+	}
 }

@@ -2,12 +2,14 @@ package sandbox
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -44,10 +46,16 @@ func TestReexecutionMirrorsTheExitStatus(t *testing.T) {
 
 func TestReexecutionMirrorsDeathBySignal(t *testing.T) {
 	needUserNamespaces(t)
-	err := unprivileged(t, program(t, "enter", "DO=die")).Run()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ProcessState.Sys().(interface{ Signal() unix.Signal }).Signal() != unix.SIGTERM {
-		t.Errorf("ended with %v, want death by SIGTERM as the second self's", err)
+	for _, s := range []unix.Signal{unix.SIGTERM, unix.SIGKILL, unix.SIGINT, unix.SIGHUP} {
+		c := unprivileged(t, program(t, "enter", fmt.Sprint("DO=die ", int(s))))
+		err := c.Run()
+		if status := c.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != s {
+			t.Errorf("ended with %v, want death by %v as the second self's", err, s)
+		}
+	}
+	c := unprivileged(t, program(t, "enter", fmt.Sprint("DO=die ", int(unix.SIGSTKFLT))))
+	if got, want := exitOf(t, c.Run()), 128+int(unix.SIGSTKFLT); got != want {
+		t.Errorf("exit status %d, want %d", got, want)
 	}
 }
 
@@ -63,10 +71,13 @@ func TestReexecutionKeepsArgumentsAndFiles(t *testing.T) {
 
 func TestAMarkThatIsNotOursMeansNoReexecution(t *testing.T) {
 	needUserNamespaces(t)
-	c := unprivileged(t, program(t, "enter", marker+"=junk"))
-	out, err := c.Output()
-	if err != nil || !strings.HasPrefix(string(out), "entered") {
-		t.Errorf("printed %q (%v), want it to go on", out, err)
+	c := unprivileged(t, program(t, "enter", marker+"=junk", "DO=wait"))
+	if pid, _ := started(t, c); pid != c.Process.Pid {
+		t.Error("there was a second self")
+	}
+	c.Process.Signal(unix.SIGTERM)
+	if got := exitOf(t, c.Wait()); got != 42 {
+		t.Errorf("exit status %d, want 42", got)
 	}
 }
 
@@ -124,9 +135,15 @@ func TestTheSecondSelfDiesWithTheFirst(t *testing.T) {
 		t.Fatal("there was no second self")
 	}
 	c.Process.Kill()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	tooLong := context.AfterFunc(ctx, func() { unix.Kill(second, unix.SIGKILL) })
 	// The pipe ends when the last process that has it is gone.
 	if rest, err := io.ReadAll(out); err != nil || len(rest) > 0 {
 		t.Errorf("read %q, %v", rest, err)
+	}
+	if !tooLong() {
+		t.Error("the second self has outlived the first")
 	}
 	c.Wait()
 }

@@ -18,12 +18,19 @@ type Kernel struct {
 	Enter func() error
 	// Cookie is the SO_NETNS_COOKIE of that namespace; Descriptors lists only sockets that belong to it. 0: all.
 	Cookie uint64
+	// Private has every descriptor closed in programs that the process starts. Without it a descriptor is
+	// inherited, as socket and accept have it by default, and a program started meanwhile keeps the
+	// connection open after it has been closed here.
+	Private bool
 }
 
 var _ API = (*Kernel)(nil)
 
 // Socket makes a socket in the namespace that Enter leads to. A failing Enter shows as ENETDOWN.
 func (k *Kernel) Socket(domain, typ, protocol int) (int, Errno) {
+	if k.Private {
+		typ |= unix.SOCK_CLOEXEC
+	}
 	if k.Enter == nil {
 		fd, _, errno := call(unix.SYS_SOCKET, uintptr(domain), uintptr(typ), uintptr(protocol))
 		return fd, errno
@@ -60,7 +67,11 @@ func (k *Kernel) Listen(fd, backlog int) (int, Errno) {
 func (k *Kernel) Accept(fd int) (int, SockAddr, Errno) {
 	var room [unix.SizeofSockaddrAny]byte
 	length := uint32(len(room))
-	r, _, errno := call6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&room[0])), uintptr(unsafe.Pointer(&length)), 0, 0, 0)
+	flags := 0
+	if k.Private {
+		flags = unix.SOCK_CLOEXEC
+	}
+	r, _, errno := call6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&room[0])), uintptr(unsafe.Pointer(&length)), uintptr(flags), 0, 0)
 	if errno != 0 {
 		return r, nil, errno
 	}
@@ -90,7 +101,10 @@ func (k *Kernel) Shutdown(fd, how int) (int, Errno) {
 	return r, errno
 }
 
+// Close waits for a program that is just being started: until it executes, it has a copy of every descriptor.
 func (k *Kernel) Close(fd int) (int, Errno) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	r, _, errno := call(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 	return r, errno
 }

@@ -6,8 +6,9 @@ import "syscall"
 
 // Kernel is the kernel's own implementation of the API; on this system every call answers ENOSYS.
 type Kernel struct {
-	Enter  func() error
-	Cookie uint64
+	Enter   func() error
+	Cookie  uint64
+	Private bool
 }
 
 var _ API = (*Kernel)(nil)

@@ -36,7 +36,7 @@ func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
 	defer cancel()
 	limit, cancelLimit := context.WithTimeout(ctx, patience)
 	defer cancelLimit()
-	set, err := p.Theatre.Set(whole, Scene{Name: name, Title: titles[p.Role][scene]})
+	set, err := p.Theatre.Set(whole, Scene{Name: name, Title: titles[p.Role][scene], Private: true})
 	if err != nil {
 		return &evidence.Run{
 			Schema: evidence.Schema, Scenario: name, Faults: []string{err.Error()},

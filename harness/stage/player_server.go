@@ -150,6 +150,9 @@ func (a *act) visitor(token string) *guest { return a.visitorWith(a.player.Dialo
 func (a *act) visitorWith(text string) *guest {
 	c := &guest{socket: a.Client.Socket(domainOf(a.address), syscall.SOCK_STREAM, 0)}
 	a.Client.given(c.socket.made)
+	if a.address.Addr().Is4() { // another address than the server's, and not the usual one
+		a.Client.given(a.Client.Bind(c.socket, netip.AddrPortFrom(a.Sandbox.ClientAddress(), 0)).call)
+	}
 	connecting := a.Client.Connecting(c.socket, a.address)
 	connected := a.awaits(connecting.done, connecting.number) && connecting.Result().succeeded()
 	var at netip.AddrPort

@@ -55,6 +55,9 @@ type Scene struct {
 	Rules []string // ids of the rules that it is staged for
 	Title string
 	IPv6  bool
+	// Private has the harness's own descriptors closed in programs that it starts. Without it they behave
+	// as the documents have it, which specs about descriptors look at.
+	Private bool
 }
 
 // Stage is one scenario while it is played.

@@ -23,7 +23,7 @@ const noSignal = unix.MSG_NOSIGNAL
 // kernel is the kernel's sockets API in the scenario's sandbox; prepare runs on the thread that makes a
 // socket, once it is inside.
 func (s *Stage) kernel(prepare func() error) *sockets.Kernel {
-	return &sockets.Kernel{Cookie: s.Sandbox.Cookie(), Enter: func() error {
+	return &sockets.Kernel{Cookie: s.Sandbox.Cookie(), Private: s.scene.Private, Enter: func() error {
 		if err := s.Sandbox.Enter(); err != nil || prepare == nil {
 			return err
 		}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
 	"runtime/pprof"
+	"time"
 
 	"tcpwitness/harness/calltrace"
 )
