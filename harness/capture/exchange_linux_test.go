@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"net/netip"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -126,4 +127,62 @@ func transmit(fd int, buf []byte) error {
 		buf = buf[n:]
 	}
 	return nil
+}
+
+// addresses are those that a server can be reached at.
+func addresses(sb *sandbox.Sandbox) []netip.Addr {
+	if sb.Address6().IsValid() {
+		return []netip.Addr{sb.Address(), sb.Address6(), netip.IPv6Loopback()}
+	}
+	return []netip.Addr{sb.Address()}
+}
+
+// exchange has one connection with a frame of 128 bytes each way; the client closes first.
+func exchange(t *testing.T, sb *sandbox.Sandbox, to netip.AddrPort) {
+	t.Helper()
+	client, server, err := connected(sb, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = pingPong(client, server, once)
+	if err := errors.Join(err, unix.Close(server), unix.Close(client)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// send sends datagrams to a socket that is bound on the server's address and never reads.
+func send(t *testing.T, sb *sandbox.Sandbox, datagrams ...[]byte) {
+	t.Helper()
+	if err := sb.Do(func() error {
+		receiver, err := bound(netip.AddrPortFrom(sb.Address(), sb.Port()))
+		if err != nil {
+			return err
+		}
+		defer unix.Close(receiver)
+		sender, err := bound(netip.AddrPortFrom(sb.ClientAddress(), sb.Port()+1))
+		if err != nil {
+			return err
+		}
+		defer unix.Close(sender)
+		for _, datagram := range datagrams {
+			if err := unix.Sendto(sender, datagram, 0, sockaddr(netip.AddrPortFrom(sb.Address(), sb.Port()))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func bound(at netip.AddrPort) (int, error) {
+	domain := unix.AF_INET
+	if at.Addr().Is6() {
+		domain = unix.AF_INET6
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	return fd, unix.Bind(fd, sockaddr(at))
 }

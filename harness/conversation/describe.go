@@ -15,14 +15,15 @@ func (a *Analysis) Comment(frame int) string { return English().Say(a.Describe(f
 // Annotate writes a comment on each packet of the run. What a packet has as a comment already is kept
 // behind it.
 func (a *Analysis) Annotate(run *evidence.Run) {
+	english := English()
 	for i := range run.Packets {
 		p := &run.Packets[i]
-		comment := a.Comment(p.N)
-		if p.Comment != "" && !strings.HasPrefix(p.Comment, comment) {
-			comment += "; " + p.Comment
-		}
-		if comment != "" {
+		comment := english.Say(a.Describe(p.N)...)
+		switch {
+		case p.Comment == "":
 			p.Comment = comment
+		case !strings.HasPrefix(p.Comment, comment):
+			p.Comment = comment + "; " + p.Comment
 		}
 	}
 }
@@ -162,12 +163,12 @@ func (c *Conversation) resetKind(s *Segment) Kind {
 	before := c.before(s)
 	mine := before.Of(s.From)
 	switch {
+	case mine == SynSent, mine == Listen, mine == SynReceived && !s.Flags.Has(ACK):
+		return SaysRSTOpening
 	case s.Ignored:
 		return SaysRSTIgnored
 	case c.Refused() && s.From == evidence.Server && (mine == Closed || mine == Unknown):
 		return SaysRefused
-	case mine == SynSent, mine == Listen, mine == SynReceived && !s.Flags.Has(ACK):
-		return SaysRSTOpening
 	case c.Midstream && mine == Unknown && !s.Flags.Has(ACK):
 		return SaysRSTUnknown
 	case mine == Closed || mine == FinWait1 || mine == FinWait2 || mine == TimeWait:
@@ -191,7 +192,7 @@ func (c *Conversation) describeACK(s *Segment) Phrase {
 	switch {
 	case s.Is(KeepAlive):
 		p.Kind = SaysKeepAlive
-		if c.blocked(s) {
+		if s.shut {
 			p.Kind = SaysWindowProbe
 		}
 	case s.AcksUnsent:
@@ -225,16 +226,6 @@ func (c *Conversation) saidBefore(s *Segment) bool {
 	}
 	last := c.Sent(s.From).segments[s.nth-1]
 	return last.Flags.Has(ACK) && last.RelAck >= s.RelAck
-}
-
-// blocked says whether the other end's last window before the segment was zero.
-func (c *Conversation) blocked(s *Segment) bool {
-	for i := s.index - 1; i >= 0; i-- {
-		if last := c.Segments[i]; last.From != s.From && last.Flags.Has(ACK) {
-			return last.Window == 0
-		}
-	}
-	return false
 }
 
 // challenged yields the frame that a challenge ACK answers (RFC 5961), 0 where the segment is none: the

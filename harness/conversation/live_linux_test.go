@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -101,7 +102,26 @@ func (l *live) socket() (fd int) {
 // connect makes a connection and yields both ends.
 func (l *live) connect() (client, server int) {
 	client = l.socket()
-	l.must(unix.Connect(client, sockaddr(l.address)))
+	began := time.Now()
+	err := unix.Connect(client, sockaddr(l.address))
+	if err != nil || time.Since(began) > 900*time.Millisecond {
+		packets, _ := l.tap.Sync(l.ctx)
+		out := ""
+		for _, p := range packets {
+			out += fmt.Sprintf("%x\n", p.Data)
+		}
+		l.box.Do(func() error {
+			for _, c := range [][]string{{"-6", "route", "show", "table", "all"}, {"-6", "addr"}, {"-6", "neigh"}, {"-6","-s", "link"}} {
+				o, _ := exec.Command("ip", c...).CombinedOutput()
+				out += string(o)
+			}
+			o, _ := exec.Command("cat", "/proc/net/snmp6").CombinedOutput()
+			out += string(o)
+			return nil
+		})
+		l.t.Logf("DIAG %v %v\n%s", time.Since(began), err, out)
+	}
+	l.must(err)
 	return client, l.accept()
 }
 
@@ -190,8 +210,14 @@ func (l *live) keeping(fd int) {
 	l.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0))
 }
 
+// scenario is what is played, over IPv4 or IPv6.
+type scenario struct {
+	six  bool
+	play func(l *live)
+}
+
 // together plays scenarios beside each other and puts their packets into one run.
-func together(t *testing.T, scenarios map[string]func() *evidence.Run) *evidence.Run {
+func together(t *testing.T, scenarios map[string]scenario) *evidence.Run {
 	t.Helper()
 	var mutex sync.Mutex
 	all := &evidence.Run{Scenario: t.Name(), Interfaces: []evidence.Interface{{Name: "lo", LinkType: evidence.LinkEthernet}}}
@@ -199,7 +225,7 @@ func together(t *testing.T, scenarios map[string]func() *evidence.Run) *evidence
 		for name, play := range scenarios {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				run := play()
+				run := record(t, play.six, play.play)
 				mutex.Lock()
 				defer mutex.Unlock()
 				for _, p := range run.Packets {

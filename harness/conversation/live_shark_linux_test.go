@@ -7,26 +7,25 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tcpwitness/harness/conversation"
-	"tcpwitness/harness/evidence"
 )
 
 // TestLiveCapturesAgreeWithWireshark records what real sockets do, also where segments are lost, windows
 // close and ends fall silent, and holds numbers, lengths, windows, checksums, streams and names against
 // tshark's, frame by frame.
 func TestLiveCapturesAgreeWithWireshark(t *testing.T) {
-	run := together(t, map[string]func() *evidence.Run{
-		"client closes first": func() *evidence.Run { return record(t, false, playExchange(true)) },
-		"server closes first": func() *evidence.Run { return record(t, false, playExchange(false)) },
-		"IPv6":                func() *evidence.Run { return record(t, true, playExchange(true)) },
-		"refused":             func() *evidence.Run { return record(t, false, playRefused) },
-		"linger":              func() *evidence.Run { return record(t, false, playLinger) },
-		"unread":              func() *evidence.Run { return record(t, false, playUnread) },
-		"port reused":         func() *evidence.Run { return record(t, false, playPortReused) },
-		"zero window":         func() *evidence.Run { return record(t, false, playZeroWindow) },
-		"loss":                func() *evidence.Run { return record(t, false, playLoss) },
-		"SYN lost":            func() *evidence.Run { return record(t, false, playLostSYN) },
-		"FIN lost":            func() *evidence.Run { return record(t, false, playLostFIN) },
-		"keep-alive":          func() *evidence.Run { return record(t, false, playKeepAlive) },
+	run := together(t, map[string]scenario{
+		"client closes first": {false, playExchange(true)},
+		"server closes first": {false, playExchange(false)},
+		"IPv6":                {true, playExchange(true)},
+		"refused":             {false, playRefused},
+		"linger":              {false, playLinger},
+		"unread":              {false, playUnread},
+		"port reused":         {false, playPortReused},
+		"zero window":         {false, playZeroWindow},
+		"loss":                {false, playLoss},
+		"SYN lost":            {false, playLostSYN},
+		"FIN lost":            {false, playLostFIN},
+		"keep-alive":          {false, playKeepAlive},
 	})
 	a := conversation.Analyse(run)
 	rows := tshark(t, run)

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,12 +52,42 @@ func (l Language) say(p Phrase) string {
 	if !ok {
 		template = string(p.Kind)
 	}
-	return strings.NewReplacer(
-		"{end}", l.End(p.End), "{other}", l.End(Other(p.End)), "{bytes}", l.Bytes(p.Bytes),
-		"{range}", l.Range(p.First, p.Last), "{first}", strconv.FormatInt(p.First, 10),
-		"{last}", strconv.FormatInt(p.Last, 10), "{frame}", strconv.Itoa(p.Frame), "{n}", strconv.Itoa(p.N),
-		"{text}", p.Text,
-	).Replace(template)
+	var said strings.Builder
+	for {
+		before, rest, found := strings.Cut(template, "{")
+		said.WriteString(before)
+		if !found {
+			return said.String()
+		}
+		place, after, _ := strings.Cut(rest, "}")
+		said.WriteString(l.fill(place, p))
+		template = after
+	}
+}
+
+// fill is what stands in a place of a template.
+func (l Language) fill(place string, p Phrase) string {
+	switch place {
+	case "end":
+		return l.End(p.End)
+	case "other":
+		return l.End(Other(p.End))
+	case "bytes":
+		return l.Bytes(p.Bytes)
+	case "range":
+		return l.Range(p.First, p.Last)
+	case "first":
+		return strconv.FormatInt(p.First, 10)
+	case "last":
+		return strconv.FormatInt(p.Last, 10)
+	case "frame":
+		return strconv.Itoa(p.Frame)
+	case "n":
+		return strconv.Itoa(p.N)
+	case "text":
+		return p.Text
+	}
+	return "{" + place + "}"
 }
 
 // The kinds of sentences.
@@ -183,10 +214,22 @@ func Kinds() []Kind {
 	for kind := range English().Templates {
 		kinds = append(kinds, kind)
 	}
+	slices.Sort(kinds)
 	return kinds
 }
 
-// fates are what to say of the wire.
+// Lacks lists the kinds for which a language has no sentence.
+func (l Language) Lacks() []Kind {
+	var missing []Kind
+	for _, kind := range Kinds() {
+		if l.Templates[kind] == "" {
+			missing = append(missing, kind)
+		}
+	}
+	return missing
+}
+
+// fatePhrase is what to say of what the wire did.
 func fatePhrase(fate evidence.Fate, from string) []Phrase {
 	kind, known := map[evidence.Fate]Kind{
 		evidence.Lost: SaysLost, evidence.Corrupted: SaysCorrupted, evidence.Duplicated: SaysDuplicated,

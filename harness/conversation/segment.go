@@ -152,8 +152,9 @@ type Segment struct {
 	// After are the states of both ends when it has been sent and, unless it was lost, received.
 	After States
 
-	index int // in the conversation
-	nth   int // of its direction
+	index int  // in the conversation
+	nth   int  // of its direction
+	shut  bool // the window of the other end was zero
 }
 
 // End is the position after the segment: RelSeq plus its data, plus one for a SYN and one for a FIN.

@@ -110,6 +110,7 @@ func (c *Conversation) account(s *Segment) {
 		s.From = evidence.Server
 	}
 	mine, theirs := c.Sent(s.From), c.Sent(Other(s.From))
+	s.shut = theirs.acking && theirs.lastWin == 0
 	s.index, s.nth = len(c.Segments), len(mine.segments)
 	mine.segments = append(mine.segments, s)
 	mine.settle(s)

@@ -280,6 +280,12 @@ func TestFramesThatAreSomethingElse(t *testing.T) {
 // TestEveryKindOfSentenceIsComplete looks for kinds without a sentence and for places that no phrase fills.
 func TestEveryKindOfSentenceIsComplete(t *testing.T) {
 	english := conversation.English()
+	if missing := english.Lacks(); missing != nil {
+		t.Errorf("English lacks %v", missing)
+	}
+	if missing := (conversation.Language{}).Lacks(); len(missing) != len(conversation.Kinds()) {
+		t.Errorf("a language without a word lacks only %v", missing)
+	}
 	for _, kind := range conversation.Kinds() {
 		said := english.Say(conversation.Phrase{Kind: kind, End: client, Bytes: 1, First: 1, Last: 2, Frame: 3, N: 4, Text: "text"})
 		if said == "" || strings.ContainsAny(said, "{}") {

@@ -41,8 +41,9 @@ type keeper struct {
 	ended chan struct{} // closed when it has been waited for
 	usage unix.Rusage   // its own and that of all the processes, when it has ended
 
-	mu     sync.Mutex
-	reaped bool // number is, or will soon be, no longer its pid
+	hunters sync.WaitGroup
+	mu      sync.Mutex
+	reaped  bool // number is, or will soon be, no longer its pid
 }
 
 // The keeper's descriptors.
@@ -58,6 +59,9 @@ type isolation struct {
 	flags     uintptr
 	namespace bool
 }
+
+// owned says whether the user namespace is the keeper's own.
+func (way isolation) owned() bool { return way.flags&unix.CLONE_NEWUSER != 0 }
 
 // isolations are the ways in the order of preference. A user namespace of its own has its own count of
 // processes, which does not bind root anyway.
@@ -146,19 +150,47 @@ func (l *launch) spawn(k *keeper, theirs [3]*os.File) error {
 			},
 			Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: way.flags},
 		}
-		if way.flags&unix.CLONE_NEWUSER != 0 {
-			attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
-			attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
-		}
 		pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", fdImage), []string{"keeper"}, attr)
 		file.Close()
+		if err == nil && way.owned() {
+			err = k.nameUser(pid)
+		}
 		if err == nil {
-			k.number, k.namespace, k.counted = pid, way.namespace, way.flags&unix.CLONE_NEWUSER != 0
+			k.number, k.namespace, k.counted = pid, way.namespace, way.owned()
 			return nil
 		}
 		errs = append(errs, err)
 	}
 	return fmt.Errorf("start keeper: %w", errors.Join(errs...))
+}
+
+// nameUser gives the user and its group, in the user namespace of a process, the numbers that they have here,
+// and lets the process go on. (SysProcAttr could do it, but loses two descriptors when clone is refused.)
+func (k *keeper) nameUser(pid int) error {
+	proc := fmt.Sprintf("/proc/%d/", pid)
+	err := cmp.Or(
+		os.WriteFile(proc+"uid_map", fmt.Appendf(nil, "%d %[1]d 1", os.Geteuid()), 0),
+		os.WriteFile(proc+"setgroups", []byte("deny"), 0),
+		os.WriteFile(proc+"gid_map", fmt.Appendf(nil, "%d %[1]d 1", os.Getegid()), 0),
+	)
+	if err == nil {
+		_, err = k.release.Write([]byte{1})
+	}
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		waitFor(pid, nil)
+	}
+	return err
+}
+
+// waitFor waits for the end of a child.
+func waitFor(pid int, usage *unix.Rusage) {
+	for {
+		_, err := unix.Wait4(pid, nil, 0, usage)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
 }
 
 // keeperImage is the keeper's list of steps for this program.
@@ -167,6 +199,10 @@ func (l *launch) keeperImage(way isolation) *image {
 	add, at := im.add, func(i int) *step { return &im.steps[i] }
 
 	add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
+	named := -1
+	if way.owned() {
+		named = add(unix.SYS_READ, fdRelease, im.put(make([]byte, 8)), 1)
+	}
 	add(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1)
 	add(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0) // nobody but root may debug it
 	var watch *guard
@@ -206,6 +242,9 @@ func (l *launch) keeperImage(way isolation) *image {
 
 	at(fork).zero, at(fork).more, at(fork).failed = child, keep, add(unix.SYS_WRITE, fdFailure, resultAt(fork), 8)
 	add(unix.SYS_EXIT_GROUP, 1)
+	if named >= 0 {
+		at(named).zero, at(named).failed = exit, exit
+	}
 	return im
 }
 
@@ -228,7 +267,7 @@ func (k *keeper) open(l *launch) error {
 			return fmt.Errorf("start keeper: found children %v of %d, not one", children, k.number)
 		}
 	}
-	if err := bound(k.first, l.limits, k.counted); err != nil {
+	if err := bound(k.first, l.limits, k.processes(l.limits)); err != nil {
 		return err
 	}
 	if _, err := k.release.Write([]byte{1}); err != nil {
@@ -240,7 +279,41 @@ func (k *keeper) open(l *launch) error {
 		startError = explain(l.path, err)
 	}
 	go k.follow(inside, startError)
+	if !k.namespace && l.limits.Processes >= 0 {
+		k.proc.helpers.Go(func() { k.count(l.limits.Processes) })
+	}
 	return nil
+}
+
+// processes is how many the program's user may have, negative for any number.
+func (k *keeper) processes(l Limits) int64 {
+	switch {
+	case l.Processes < 0, k.namespace && !k.counted:
+		return -1
+	case k.counted:
+		return int64(l.Processes)
+	}
+	// The user's other processes count as well, the harness among them, which needs to make some more.
+	return int64(l.Processes + threadsOf(os.Getuid()))
+}
+
+// count ends the program when it has more processes than allowed, where there is no namespace to bound them.
+// Nothing tells of a new process there, so it looks from time to time.
+func (k *keeper) count(limit int) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-k.ended:
+			return
+		case <-tick.C:
+		}
+		if len(descendants(k.number, nil)) > limit {
+			k.proc.reach(fmt.Sprintf("processes: more than %d", limit))
+			k.proc.stop(ReasonProcesses)
+			return
+		}
+	}
 }
 
 // failed is the failure that the keeper reports, nil where it reports none.
@@ -269,6 +342,7 @@ func (k *keeper) follow(first int, startError string) {
 		k.proc.firstEnded(ending{at: evidence.Now(), status: status, startError: startError, cpu: cpuOf(&usage)})
 	}
 	<-k.ended
+	k.hunters.Wait()
 	if !told {
 		k.proc.firstEnded(ending{at: evidence.Now(), status: syscall.WaitStatus(unix.SIGKILL), startError: startError, cpu: cpuOf(&k.usage)})
 	}
@@ -289,12 +363,7 @@ func (k *keeper) attend() {
 	k.mu.Lock()
 	k.reaped = true
 	k.mu.Unlock()
-	for {
-		_, err := unix.Wait4(k.number, nil, 0, &k.usage)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	waitFor(k.number, &k.usage)
 	close(k.ended)
 }
 
@@ -313,7 +382,11 @@ func (k *keeper) kill(string) {
 		k.signal(unix.SIGKILL)
 		return
 	}
-	go k.hunt()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.reaped {
+		k.hunters.Go(k.hunt)
+	}
 }
 
 // signal sends a signal to the keeper, if it is there.

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bound puts a process, which is waiting to become the program, under its limits. own says that its user
-// namespace is its own, so that it alone is counted.
-func bound(pid int, l Limits, own bool) error {
+// bound puts a process, which is waiting to become the program, under its limits. processes is the number that
+// its user may have, which does not bind root; negative for any number.
+func bound(pid int, l Limits, processes int64) error {
 	set := func(what string, resource int, soft, hard uint64) error {
 		var now unix.Rlimit
 		if err := unix.Prlimit(pid, resource, nil, &now); err != nil {
@@ -41,9 +41,7 @@ func bound(pid int, l Limits, own bool) error {
 		// Programs that use select expect no more than 1024 unless they ask for it.
 		errs = append(errs, set("descriptors", unix.RLIMIT_NOFILE, uint64(min(l.Files, 1024)), uint64(l.Files)))
 	}
-	if own {
-		limit("processes", unix.RLIMIT_NPROC, int64(l.Processes))
-	}
+	limit("processes", unix.RLIMIT_NPROC, processes)
 	// 0 would still hand a core to a program that the system has for that; 1 is the kernel's own mark for none at all.
 	errs = append(errs, set("core size", unix.RLIMIT_CORE, 1, 1))
 	return errors.Join(errs...)

@@ -3,7 +3,6 @@
 package program
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -102,11 +101,6 @@ func (n *nest) end() {
 
 // attend waits for the first process to end, which it does when it is the last one.
 func (n *nest) attend() {
-	for {
-		_, err := unix.Wait4(n.number, nil, 0, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	waitFor(n.number, nil)
 	close(n.ended)
 }

@@ -12,6 +12,7 @@ import (
 func (p *Process) finish() {
 	<-p.gone
 	p.tied()
+	p.helpers.Wait()
 	p.stdin.abandon()
 	p.stdout.finish()
 	p.stderr.finish()

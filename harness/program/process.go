@@ -33,6 +33,8 @@ type Process struct {
 	whyNotTraced string
 	tied         func() bool // unties the process from its context
 
+	helpers sync.WaitGroup // goroutines that end when the processes are gone
+
 	ready chan struct{} // closed when runner stands
 	first chan struct{} // closed when the first process has ended
 	gone  chan struct{} // closed when every process has ended
@@ -122,6 +124,14 @@ func (p Program) Start(ctx context.Context, s Start) (*Process, error) {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.Path, err), folder.remove())
 	}
 	proc.tied = context.AfterFunc(ctx, func() { proc.stop(reasonOf(ctx)) })
+	if limits.Folder >= 0 {
+		proc.helpers.Go(func() {
+			folder.watch(limits.Folder, proc.gone, func() {
+				proc.reach("working folder: more than " + size(limits.Folder))
+				proc.stop(ReasonFolder)
+			})
+		})
+	}
 	go proc.finish()
 	return proc, nil
 }

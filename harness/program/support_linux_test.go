@@ -41,7 +41,7 @@ func eachWay(t *testing.T, test func(t *testing.T, g *ground)) {
 
 func newGround(t *testing.T, trace bool) *ground {
 	t.Helper()
-	g := &ground{t: t, trace: trace, temp: t.TempDir(), marker: fmt.Sprintf("%s=%s-%d", mark, t.Name(), time.Now().UnixNano())}
+	g := &ground{t: t, trace: trace, temp: tempDir(t), marker: fmt.Sprintf("%s=%s-%d", mark, t.Name(), time.Now().UnixNano())}
 	t.Setenv("TMPDIR", g.temp)
 	before := descriptors(t)
 	t.Cleanup(func() {
@@ -59,6 +59,21 @@ func newGround(t *testing.T, trace bool) *ground {
 		}
 	})
 	return g
+}
+
+// tempDir is in memory where that is possible: some tests make thousands of files.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "program-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // start starts a program that must not outlive the test.
@@ -193,6 +208,7 @@ func TestMain(m *testing.M) {
 		report()
 		return
 	}
+	settleIn()
 	os.Exit(runAll(m))
 }
 

@@ -71,7 +71,7 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 				}
 				return nil
 			},
-			Started: func(pid int) error { return bound(pid, l.limits, false) },
+			Started: func(pid int) error { return bound(pid, l.limits, -1) },
 			Alter:   l.start.Alter,
 			Limits:  calltrace.Limits{Threads: max(0, l.limits.Processes)},
 		})

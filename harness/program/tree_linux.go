@@ -89,6 +89,22 @@ func stat(pid int) (state byte, parent int) {
 	return fields[0][0], parent
 }
 
+// threadsOf counts the threads of a user's processes.
+func threadsOf(uid int) int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	total := 0
+	for _, e := range entries {
+		var owner unix.Stat_t
+		if unix.Stat("/proc/"+e.Name()+"/task", &owner) == nil && int(owner.Uid) == uid {
+			total += int(owner.Nlink) - 2 // one folder for each thread
+		}
+	}
+	return total
+}
+
 // settled looks until it sees the same twice: a process whose parent ends while the tree is walked can be
 // missed. Of a tree that never comes to rest it yields one view.
 func settled(look func() []int) []int {

@@ -19,6 +19,8 @@ func rightClients() []recorded {
 		{name: "getaddrinfo", run: maid{resolver: true}.plain()},
 		{name: "another address tried before", run: maid{tries: true}.plain()},
 		{name: "nonblocking connect", run: maid{nonblocking: true}.plain()},
+		{name: "nonblocking connect whose failure the first send tells", run: maid{learns: true}.plain()},
+		{name: "refused, and the first send tells", run: maid{learns: true, status: 1, stderr: "fail to connect\n"}.refused()},
 		{name: "half-close before recv", run: maid{half: true}.plain()},
 		{name: "another thread receives", run: maid{recvThread: true}.plain()},
 		{name: "another thread opens a file during connect", run: maid{noise: true}.plain()},

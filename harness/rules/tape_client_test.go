@@ -16,6 +16,7 @@ type maid struct {
 	tries    bool           // another address is tried in vain before
 	to       netip.AddrPort // another address
 	noSocket bool
+	learns   bool // a first connect in progress fails, which the first send tells
 
 	nonblocking  bool // EINPROGRESS, poll, SO_ERROR
 	newFD        bool // connect makes a descriptor
@@ -101,12 +102,23 @@ func (m maid) begin(t *tape, listens bool) *visiting {
 		v.tape.on(other, evidence.Call{Op: evidence.OpConnect, Address: at(netip.MustParseAddrPort("[::1]:23456")), Errno: "ECONNREFUSED"})
 		v.close(other)
 	}
+	if m.learns {
+		v.learn()
+	}
 	typ := m.typ
 	if typ == 0 {
 		typ = typeStream
 	}
 	v.h = v.socket(3, domainInet, typ, 0)
 	return v
+}
+
+// learn is a connect in progress whose failure the first send reports.
+func (v *visiting) learn() {
+	h := v.socket(3, domainInet, typeStream, 0)
+	v.tape.on(h, evidence.Call{Op: evidence.OpConnect, Address: at(serverAddress), Errno: "EINPROGRESS"})
+	v.failed(h, evidence.OpSend, "ECONNREFUSED")
+	v.close(h)
 }
 
 // resolve is what getaddrinfo does.

@@ -32,7 +32,9 @@ func addAddress(ctx context.Context, links *netlink.Handle, tun netlink.Link, ow
 	if err := usable(); err != nil {
 		return err
 	}
-	route := &netlink.Route{LinkIndex: tun.Attrs().Index, Dst: hostNet(other)}
+	// Reno is in every kernel and sends what it may at once. Others (BBR) pace: they keep segments back for a
+	// timer, and what crosses the wire would hang on the machine's settings.
+	route := &netlink.Route{LinkIndex: tun.Attrs().Index, Dst: hostNet(other), Congctl: "reno"}
 	if own.Is4() {
 		route.Scope = netlink.SCOPE_LINK
 	}

@@ -41,6 +41,9 @@ func (h *Host) Enter() error { return h.net.enter() }
 // the host for good and may be used from any thread afterwards. Do waits for f, however long it takes.
 func (h *Host) Do(f func() error) error { return h.net.do(f) }
 
+// tunName is the interface's name on each host.
+const tunName = "tun0"
+
 // layout is how a host is to be set up.
 type layout struct {
 	end      string

@@ -16,7 +16,6 @@ import (
 
 const (
 	tunPath = "/dev/net/tun"
-	tunName = "tun0"
 	// queueLength is how many packets may wait to be read. The kernel drops what comes on top.
 	queueLength = 1 << 14
 )

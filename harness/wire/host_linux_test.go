@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -111,6 +112,24 @@ func timeoutOfConnection(t *testing.T, ctx context.Context, least time.Duration,
 	})).To(Succeed())
 	g.Expect(err).NotTo(HaveOccurred())
 	return time.Duration(info.Rto) * time.Microsecond
+}
+
+// TestNoPacing looks at the congestion control of both ends, which decides whether segments are kept back.
+func TestNoPacing(t *testing.T) {
+	families(t, func(t *testing.T, v6 bool) {
+		g := NewWithT(t)
+		client, server := pair(t, bound(t), newTestWire(t, Options{}), v6)
+		for _, conn := range []*net.TCPConn{client, server} {
+			raw, err := conn.SyscallConn()
+			g.Expect(err).NotTo(HaveOccurred())
+			var name string
+			g.Expect(raw.Control(func(fd uintptr) {
+				name, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+			})).To(Succeed())
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(name).To(Equal("reno"))
+		}
+	})
 }
 
 func TestSettings(t *testing.T) {

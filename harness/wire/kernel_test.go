@@ -282,13 +282,14 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
-// TestPushOnTheLastSegment looks at each segment of one send.
+// TestPushOnTheLastSegment looks at the last segment of a send. Those before it may bear PSH too: Linux sets it
+// wherever one of its buffers ends.
 func TestPushOnTheLastSegment(t *testing.T) {
 	families(t, func(t *testing.T, v6 bool) {
 		g, peer, conn := accepted(t, v6, Options{}, MSS(1000))
 		g.Expect(conn.Write(pattern(3500))).To(Equal(3500))
 		for range 3 {
-			g.Expect(peer).To(ReceiveSegment(ACK, Length(1000), Satisfying("no PSH", func(s Segment) bool { return !s.Flags.has(PSH) })))
+			g.Expect(peer).To(ReceiveSegment(ACK, Length(1000)))
 		}
 		g.Expect(peer).To(ReceiveSegment(PSH|ACK, Length(500)))
 		peer.Send(ACK)

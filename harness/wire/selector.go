@@ -52,7 +52,8 @@ func From(end string) Selector {
 	return Where("from the "+end, func(p *Packet) bool { return p.From == end })
 }
 
-// Where selects what f says, which is asked about each packet once and keeps no state. The name is for people.
+// Where selects what f says, which is asked about each packet once, keeps no state, and must not call the
+// wire. The name is for people.
 func Where(name string, f func(*Packet) bool) Selector { return where{name, f} }
 
 type where struct {

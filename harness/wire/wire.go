@@ -9,6 +9,9 @@
 // moments in it are those at which the wire took a packet or delivered it; the sending host's kernel may
 // have let go of it a little earlier, so a packet's moment bounds from above when it was sent.
 //
+// The hosts' TCP uses Reno for congestion control, whatever the machine's default is: it does not pace, so
+// that what a call sends is on its way when the call returns.
+//
 // The package needs Linux, /dev/net/tun and the right to make network namespaces (root, or inside a user
 // namespace). Where one of them is missing, [New] and [NewPeer] yield an error that wraps
 // errors.ErrUnsupported.
