@@ -13,9 +13,9 @@ import (
 
 // Kernel is the kernel's own implementation of the API, by direct system calls.
 type Kernel struct {
-	// Enter moves the calling thread, which is locked and will die, to where sockets are to be made (the
-	// network namespace of a sandbox). Only the making of a socket depends on it. Nil: where the process is.
-	Enter func() error
+	// Do runs a function where sockets are to be made: on a thread in the network namespace of a sandbox.
+	// Only the making of a socket depends on it. Nil: where the process is.
+	Do func(func() error) error
 	// Cookie is the SO_NETNS_COOKIE of that namespace; Descriptors lists only sockets that belong to it. 0: all.
 	Cookie uint64
 	// Private has every descriptor closed in programs that the process starts. Without it a descriptor is
@@ -26,31 +26,24 @@ type Kernel struct {
 
 var _ API = (*Kernel)(nil)
 
-// Socket makes a socket in the namespace that Enter leads to. A failing Enter shows as ENETDOWN.
-func (k *Kernel) Socket(domain, typ, protocol int) (int, Errno) {
+// Socket makes a socket where Do leads. Where Do fails the socket does with ENETDOWN.
+func (k *Kernel) Socket(domain, typ, protocol int) (fd int, errno Errno) {
 	if k.Private {
 		typ |= unix.SOCK_CLOEXEC
 	}
-	if k.Enter == nil {
-		fd, _, errno := call(unix.SYS_SOCKET, uintptr(domain), uintptr(typ), uintptr(protocol))
+	fd, errno = -1, unix.ENETDOWN
+	make := func() error {
+		fd, _, errno = call(unix.SYS_SOCKET, uintptr(domain), uintptr(typ), uintptr(protocol))
+		return nil
+	}
+	if k.Do == nil {
+		make()
 		return fd, errno
 	}
-	type made struct {
-		fd    int
-		errno Errno
+	if err := k.Do(make); err != nil {
+		return -1, unix.ENETDOWN
 	}
-	answer := make(chan made)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread, which now is in another namespace, dies with the goroutine
-		if k.Enter() != nil {
-			answer <- made{-1, unix.ENETDOWN}
-			return
-		}
-		fd, _, errno := call(unix.SYS_SOCKET, uintptr(domain), uintptr(typ), uintptr(protocol))
-		answer <- made{fd, errno}
-	}()
-	m := <-answer
-	return m.fd, m.errno
+	return fd, errno
 }
 
 func (k *Kernel) Bind(fd int, addr SockAddr) (int, Errno) {
@@ -177,7 +170,7 @@ func (k *Kernel) Descriptors() []int {
 				continue
 			}
 		}
-		if k.Enter == nil && k.isHomeLoopback(fd) {
+		if k.Do == nil && k.isHomeLoopback(fd) {
 			continue
 		}
 		sockets = append(sockets, fd)

@@ -6,7 +6,7 @@ import "syscall"
 
 // Kernel is the kernel's own implementation of the API; on this system every call answers ENOSYS.
 type Kernel struct {
-	Enter   func() error
+	Do      func(func() error) error
 	Cookie  uint64
 	Private bool
 }

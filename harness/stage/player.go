@@ -69,6 +69,7 @@ type act struct {
 	// processes are the starts of the program, in order.
 	processes []*program.Process
 	address   netip.AddrPort
+	accepting *Pending        // the accept that has not returned yet, or the last
 	limit     context.Context // its end is the deadline of the program
 	// over says that the program can do nothing more in the scene, and waiting is in vain.
 	over bool

@@ -88,11 +88,13 @@ func (a *act) feed(process *program.Process) {
 
 // receives accepts the client; nil where it does not come.
 func (a *act) receives(listener *Socket) *guest {
-	accepting := a.Server.Accepting(listener)
-	if !a.awaits(accepting.done, accepting.number) {
+	if a.accepting == nil { // one that has begun goes on waiting
+		a.accepting = a.Server.Accepting(listener)
+	}
+	if !a.awaits(a.accepting.done, a.accepting.number) {
 		return nil
 	}
-	accepted := accepting.Accepted()
+	accepted := a.accepting.Accepted()
 	if !accepted.made.Succeeded() {
 		return nil
 	}
@@ -107,7 +109,7 @@ func (a *act) receives(listener *Socket) *guest {
 func (a *act) attends(c *guest, scene evidence.Scene) {
 	switch scene {
 	case evidence.SceneClosedBefore:
-		a.Server.Close(c.socket)
+		a.Server.close(c)
 		a.Settle()
 		if !slices.ContainsFunc(a.run.Marks, func(m evidence.Mark) bool { return m.Name == evidence.MarkFed }) {
 			a.feed(a.current())
@@ -115,14 +117,14 @@ func (a *act) attends(c *guest, scene evidence.Scene) {
 		return
 	case evidence.SceneClosedAfter:
 		a.hearsClient(c)
-		a.Server.Close(c.socket)
+		a.Server.close(c)
 		return
 	case evidence.SceneResetServer:
 		if len(c.script.Message) > 0 {
 			a.hearsClient(c)
 		}
 		a.Server.SetOption(c.socket, syscall.SOL_SOCKET, syscall.SO_LINGER, sockets.Linger(true, 0))
-		a.Server.Close(c.socket)
+		a.Server.close(c)
 		return
 	}
 	a.script.Lines = append(a.script.Lines, c.lines...)
@@ -166,6 +168,7 @@ func (a *act) hearsClient(c *guest) bool {
 	for got := 0; untilEnd || got < want; {
 		receiving := a.Server.Receiving(c.socket, sockets.DataKept)
 		if !a.awaits(receiving.done, receiving.number) {
+			c.waiting = true
 			return false
 		}
 		n := receiving.Result().Value
@@ -184,11 +187,15 @@ func (a *act) hearsClient(c *guest) bool {
 func (a *act) leaves(c *guest) {
 	for {
 		receiving := a.Server.Receiving(c.socket, sockets.DataKept)
-		if !a.awaits(receiving.done, receiving.number) || receiving.Result().Value <= 0 {
+		if !a.awaits(receiving.done, receiving.number) {
+			c.waiting = true
+			break
+		}
+		if receiving.Result().Value <= 0 {
 			break
 		}
 	}
-	a.Server.Close(c.socket)
+	a.Server.close(c)
 }
 
 // playExample runs one of the notes' smaller programs.

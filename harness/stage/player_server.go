@@ -41,7 +41,7 @@ func (a *act) playServer(scene evidence.Scene) {
 		a.goodClient(visit{text: fullText(n)})
 		a.endsOrRests()
 	case evidence.SceneSilent:
-		a.badClient(func(c *guest) { a.Client.Close(c.socket) })
+		a.badClient(func(c *guest) { a.Client.close(c) })
 	case evidence.SceneResetBefore:
 		a.badClient(a.reset)
 	case evidence.SceneResetAfter:
@@ -133,7 +133,15 @@ type guest struct {
 	socket *Socket
 	script evidence.Connection
 	lines  []evidence.Line
-	index  int // in Script.Connections
+	// waiting says that a call of the harness on the socket is still in the kernel. Its descriptor is then left
+	// open until the scene is cleared: a call that is restarted must not meet another socket.
+	waiting bool
+}
+
+func (e *Endpoint) close(c *guest) {
+	if !c.waiting {
+		e.Close(c.socket)
+	}
 }
 
 // visit says how a client behaves.
@@ -162,7 +170,6 @@ func (a *act) visitorWith(text string) *guest {
 	exchange := a.player.Dialogue.Exchange(text, at, a.address)
 	c.script = evidence.Connection{Client: at, Message: exchange.Message, Reply: exchange.Reply}
 	c.lines = exchange.ServerLines
-	c.index = len(a.script.Connections)
 	a.script.Connections = append(a.script.Connections, c.script)
 	if !connected {
 		return nil
@@ -221,14 +228,18 @@ func (a *act) converses(c *guest, v visit) {
 	}
 	a.Client.Shutdown(c.socket, syscall.SHUT_WR)
 	a.hears(c, all)
-	a.Client.Close(c.socket)
+	a.Client.close(c)
 }
 
 // says sends all of a message.
 func (a *act) says(c *guest, message []byte) {
 	for len(message) > 0 {
 		sending := a.Client.Sending(c.socket, message, noSignal)
-		if !a.awaits(sending.done, sending.number) || sending.Result().Value <= 0 {
+		if !a.awaits(sending.done, sending.number) {
+			c.waiting = true
+			return
+		}
+		if sending.Result().Value <= 0 {
 			return
 		}
 		message = message[sending.Result().Value:]
@@ -253,7 +264,11 @@ const all = -1
 func (a *act) hears(c *guest, n int) {
 	for got := 0; n == all || got < n; {
 		receiving := a.Client.Receiving(c.socket, sockets.DataKept)
-		if !a.awaits(receiving.done, receiving.number) || receiving.Result().Value <= 0 {
+		if !a.awaits(receiving.done, receiving.number) {
+			c.waiting = true
+			return
+		}
+		if receiving.Result().Value <= 0 {
 			return
 		}
 		got += receiving.Result().Value
@@ -263,7 +278,7 @@ func (a *act) hears(c *guest, n int) {
 // reset closes a connection with RST.
 func (a *act) reset(c *guest) {
 	a.Client.SetOption(c.socket, syscall.SOL_SOCKET, syscall.SO_LINGER, sockets.Linger(true, 0))
-	a.Client.Close(c.socket)
+	a.Client.close(c)
 }
 
 // plainClients are as many clients as the server serves, or a few where it stays up.

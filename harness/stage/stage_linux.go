@@ -23,11 +23,15 @@ const noSignal = unix.MSG_NOSIGNAL
 // kernel is the kernel's sockets API in the scenario's sandbox; prepare runs on the thread that makes a
 // socket, once it is inside.
 func (s *Stage) kernel(prepare func() error) *sockets.Kernel {
-	return &sockets.Kernel{Cookie: s.Sandbox.Cookie(), Private: s.scene.Private, Enter: func() error {
-		if err := s.Sandbox.Enter(); err != nil || prepare == nil {
-			return err
-		}
-		return prepare()
+	return &sockets.Kernel{Cookie: s.Sandbox.Cookie(), Private: s.scene.Private, Do: func(make func() error) error {
+		return s.Sandbox.Do(func() error {
+			if prepare != nil {
+				if err := prepare(); err != nil {
+					return err
+				}
+			}
+			return make()
+		})
 	}}
 }
 
