@@ -50,7 +50,10 @@ type Command struct {
 	End string
 
 	Path string   // of the executable; not searched for in PATH
-	Args []string // argv with the program's name first; empty for Path alone
+	// Image, where set, is the executable, and Path only its name. It is open in the program as descriptor 3.
+	// (A Path of the form /proc/self/fd/N does not do: starting a program may put something else at N.)
+	Image *os.File
+	Args  []string // argv with the program's name first; empty for Path alone
 	Env  []string // "KEY=value"; nil for the environment of this process
 	Dir  string   // working folder; empty for that of this process
 	// The program's standard streams; nil for /dev/null. They can be closed once Start has returned.

@@ -129,7 +129,12 @@ func (tr *tracer) fork() (int, error) {
 	if len(args) == 0 {
 		args = []string{tr.cmd.Path}
 	}
-	pid, err := syscall.ForkExec(tr.cmd.Path, args, attr)
+	path := tr.cmd.Path
+	if tr.cmd.Image != nil {
+		path = fmt.Sprintf("/proc/self/fd/%d", len(attr.Files))
+		attr.Files = append(attr.Files, tr.cmd.Image.Fd())
+	}
+	pid, err := syscall.ForkExec(path, args, attr)
 	runtime.KeepAlive(tr.cmd)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
 		// Was it ptrace or exec that is not permitted?

@@ -37,10 +37,10 @@ type tracer struct {
 	// gone are new threads that were killed before that event.
 	gone    map[int]event
 	made    int // processes that there were
-	dying     int // processes whose last thread is ending
-	first     *process
-	unnamed   uint64 // identities given to sockets whose inode cannot be read
-	overrun   bool   // there were more threads than allowed
+	dying   int // processes whose last thread is ending
+	first   *process
+	unnamed uint64 // identities given to sockets whose inode cannot be read
+	overrun bool   // there were more threads than allowed
 }
 
 // process is a traced process.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/gopacket/layers"
 	"golang.org/x/sys/unix"
@@ -55,33 +56,43 @@ func TestEachFrameOnceInOrderWithATrueChecksum(t *testing.T) {
 	})
 }
 
-// TestTheKernelLeavesChecksumsOpen shows that completing them is needed: as they come from the kernel they are wrong.
+// exchanged yields a ring in which the frames of one connection are, with a mark behind them.
+func exchanged(t *testing.T, sb *sandbox.Sandbox) *ring {
+	t.Helper()
+	own := newMarker()
+	program, err := filter(own, DefaultSnapLength, scopeOf(sb))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r *ring
+	if err := sb.Do(func() (err error) {
+		r, err = openRing(own, 1<<20, program)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.close() })
+	exchange(t, sb, netip.AddrPortFrom(sb.Address(), sb.Port()))
+	if err := r.mark(1); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestTheKernelLeavesChecksumsOpen shows that completing them is needed: as they come from the kernel they
+// are wrong.
 func TestTheKernelLeavesChecksumsOpen(t *testing.T) {
 	each(t, func(t *testing.T, sb *sandbox.Sandbox) {
-		own := newMarker()
-		program, err := filter(own, DefaultSnapLength, scopeOf(sb))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r *ring
-		if err := sb.Do(func() (err error) {
-			r, err = openRing(own, 1<<20, program)
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		defer r.close()
-		exchange(t, sb, netip.AddrPortFrom(sb.Address(), sb.Port()))
-		if err := r.mark(1); err != nil {
-			t.Fatal(err)
-		}
+		r := exchanged(t, sb)
 		open, wrong := 0, 0
 		for {
 			if r.left == 0 {
 				if err := r.nextBlock(); err != nil {
 					t.Fatal(err)
 				}
-				open += wipeOffload(r)
+			}
+			if wipeOffload(r) {
+				open++
 			}
 			data, info, err := r.ZeroCopyReadPacketData()
 			if err != nil {
@@ -106,19 +117,39 @@ func TestTheKernelLeavesChecksumsOpen(t *testing.T) {
 	})
 }
 
-// wipeOffload takes the offload headers of a block away, so that the reader finds nothing to complete, and
-// yields how many said that there is something.
-func wipeOffload(r *ring) (open int) {
-	for left, next := r.left, r.next; left > 0; left-- {
-		header := r.frameHeader(next)
-		offload := r.memory[next+int(header.Mac)-offloadHeader:]
-		if offload[0]&unix.VIRTIO_NET_HDR_F_NEEDS_CSUM != 0 {
-			open++
+// wipeOffload takes the offload header of the next frame away, so that the reader finds nothing to
+// complete, and says whether there was something.
+func wipeOffload(r *ring) (open bool) {
+	offload := r.memory[r.next+int(r.frameHeader(r.next).Mac)-offloadHeader:]
+	defer clear(offload[:offloadHeader])
+	return offload[0]&unix.VIRTIO_NET_HDR_F_NEEDS_CSUM != 0
+}
+
+// TestTheCopiesAreThoseTappedOnSending looks at what the kernel says of each frame: the copy that is tapped
+// on receiving has the same bytes, and mostly the same time, but not always.
+func TestTheCopiesAreThoseTappedOnSending(t *testing.T) {
+	each(t, func(t *testing.T, sb *sandbox.Sandbox) {
+		r := exchanged(t, sb)
+		for {
+			if r.left == 0 {
+				if err := r.nextBlock(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The kernel puts a struct sockaddr_ll behind the header of each frame.
+			address := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&r.memory[r.next+unix.SizeofTpacket3Hdr]))
+			if address.Family != unix.AF_PACKET || address.Pkttype != unix.PACKET_OUTGOING {
+				t.Errorf("a frame was tapped as %+v, want type %d", address, unix.PACKET_OUTGOING)
+			}
+			data, _, err := r.ZeroCopyReadPacketData()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := r.marked(data); ok {
+				return
+			}
 		}
-		clear(offload[:offloadHeader])
-		next += int(header.Next_offset)
-	}
-	return open
+	})
 }
 
 func TestTimesPrecedeEffects(t *testing.T) {

@@ -150,6 +150,9 @@ func (l *launch) spawn(k *keeper, theirs [3]*os.File) error {
 			},
 			Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: way.flags},
 		}
+		if way.namespace {
+			attr.Sys.AmbientCaps = numbering()
+		}
 		pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", fdImage), []string{"keeper"}, attr)
 		file.Close()
 		if err == nil && way.owned() {
@@ -157,15 +160,17 @@ func (l *launch) spawn(k *keeper, theirs [3]*os.File) error {
 		}
 		if err == nil {
 			k.number, k.namespace, k.counted = pid, way.namespace, way.owned()
-			return nil
+			if way.namespace {
+				_, err = k.release.Write(number(pid)) // no other process on the machine has it as its own
+			}
+			return err
 		}
 		errs = append(errs, err)
 	}
 	return fmt.Errorf("start keeper: %w", errors.Join(errs...))
 }
 
-// nameUser gives the user and its group, in the user namespace of a process, the numbers that they have here,
-// and lets the process go on. (SysProcAttr could do it, but loses two descriptors when clone is refused.)
+// nameUser gives the user and its group, in the user namespace of a process, the numbers that they have here. (SysProcAttr could do it, but loses two descriptors when clone is refused.)
 func (k *keeper) nameUser(pid int) error {
 	proc := fmt.Sprintf("/proc/%d/", pid)
 	err := cmp.Or(
@@ -173,9 +178,6 @@ func (k *keeper) nameUser(pid int) error {
 		os.WriteFile(proc+"setgroups", []byte("deny"), 0),
 		os.WriteFile(proc+"gid_map", fmt.Appendf(nil, "%d %[1]d 1", os.Getegid()), 0),
 	)
-	if err == nil {
-		_, err = k.release.Write([]byte{1})
-	}
 	if err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		waitFor(pid, nil)
@@ -200,8 +202,8 @@ func (l *launch) keeperImage(way isolation) *image {
 
 	add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
 	named := -1
-	if way.owned() {
-		named = add(unix.SYS_READ, fdRelease, im.put(make([]byte, 8)), 1)
+	if way.namespace {
+		named = addNumber(im, fdRelease, fdImage+1)
 	}
 	add(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1)
 	add(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0) // nobody but root may debug it
@@ -209,9 +211,6 @@ func (l *launch) keeperImage(way isolation) *image {
 	if !way.namespace {
 		watch = newGuard()
 		watch.spare(im)
-	}
-	if way.namespace {
-		addMostProcesses(im, fdImage+1, l.limits)
 	}
 	fork := add(unix.SYS_CLONE, uint64(unix.SIGCHLD), 0, 0, 0, 0)
 
@@ -279,11 +278,14 @@ func (k *keeper) open(l *launch) error {
 		startError = explain(l.path, err)
 	}
 	go k.follow(inside, startError)
-	if !k.namespace && l.limits.Processes >= 0 {
+	if !k.counted && l.limits.Processes >= 0 {
 		k.proc.helpers.Go(func() { k.count(l.limits.Processes) })
 	}
 	return nil
 }
+
+// countEvery is the time between two looks.
+const countEvery = 20 * time.Millisecond
 
 // processes is how many the program's user may have, negative for any number.
 func (k *keeper) processes(l Limits) int64 {
@@ -297,10 +299,11 @@ func (k *keeper) processes(l Limits) int64 {
 	return int64(l.Processes + threadsOf(os.Getuid()))
 }
 
-// count ends the program when it has more processes than allowed, where there is no namespace to bound them.
-// Nothing tells of a new process there, so it looks from time to time.
+// count ends the program when it has more processes than allowed, where the kernel does not bound them for
+// this program alone: that takes a user namespace, and it is never so for root. Nothing tells of a new
+// process there, so it looks from time to time.
 func (k *keeper) count(limit int) {
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -308,7 +311,11 @@ func (k *keeper) count(limit int) {
 			return
 		case <-tick.C:
 		}
-		if len(descendants(k.number, nil)) > limit {
+		total := 0
+		for _, pid := range descendants(k.number, nil) {
+			total += threads(pid)
+		}
+		if total > limit {
 			k.proc.reach(fmt.Sprintf("processes: more than %d", limit))
 			k.proc.stop(ReasonProcesses)
 			return

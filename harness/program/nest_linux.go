@@ -24,8 +24,8 @@ type nest struct {
 }
 
 // newNest makes one. It fails where namespaces are not allowed.
-func newNest(l Limits) (*nest, error) {
-	file, err := nestImage(l).file()
+func newNest() (*nest, error) {
+	file, err := nestImage().file()
 	if err != nil {
 		return nil, err
 	}
@@ -35,16 +35,23 @@ func newNest(l Limits) (*nest, error) {
 		return nil, fmt.Errorf("make a pipe: %w", err)
 	}
 	defer theirs.Close()
+	answer, theirAnswer, err := os.Pipe()
+	if err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer answer.Close()
 	n := &nest{hold: ours, ended: make(chan struct{})}
 	started := make(chan error, 1)
 	// A thread of its own, which stays until the child has ended: on any other, a tracer that comes to run
 	// there later would find it among its children.
 	go onOwnThread(func() {
 		var err error
-		n.number, err = syscall.ForkExec("/proc/self/fd/1", []string{"nest"}, &syscall.ProcAttr{
-			Dir: "/", Env: []string{}, Files: []uintptr{theirs.Fd(), file.Fd()},
-			Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC},
+		n.number, err = syscall.ForkExec("/proc/self/fd/2", []string{"nest"}, &syscall.ProcAttr{
+			Dir: "/", Env: []string{}, Files: []uintptr{theirs.Fd(), theirAnswer.Fd(), file.Fd()},
+			Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC, AmbientCaps: numbering()},
 		})
+		theirAnswer.Close()
 		started <- err
 		if err == nil {
 			n.attend()
@@ -54,25 +61,41 @@ func newNest(l Limits) (*nest, error) {
 		ours.Close()
 		return nil, fmt.Errorf("make a pid namespace: %w", err)
 	}
-	for _, kind := range []string{"pid", "ipc"} {
-		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", n.number, kind))
-		if err != nil {
-			n.end()
-			<-n.ended
-			return nil, fmt.Errorf("hold the pid namespace: %w", err)
-		}
-		n.namespaces = append(n.namespaces, f)
+	if err := n.open(answer); err != nil {
+		n.end()
+		<-n.ended
+		return nil, fmt.Errorf("make a pid namespace: %w", err)
 	}
 	return n, nil
 }
 
+// open gives the namespace its number and takes hold of it.
+func (n *nest) open(answer *os.File) error {
+	if _, err := n.hold.Write(number(n.number)); err != nil {
+		return err
+	}
+	if _, err := answer.Read(make([]byte, 1)); err != nil {
+		return fmt.Errorf("its first process does not answer: %w", err)
+	}
+	for _, kind := range []string{"pid", "ipc"} {
+		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", n.number, kind))
+		if err != nil {
+			return err
+		}
+		n.namespaces = append(n.namespaces, f)
+	}
+	return nil
+}
+
 // nestImage is what the first process of the namespace does.
-func nestImage(l Limits) *image {
+func nestImage() *image {
 	im := &image{}
-	im.add(unix.SYS_CLOSE, 1)
-	addMostProcesses(im, 1, l)
+	addNumber(im, 0, 3)
 	const ignore = 1 // SIG_IGN: children need not be waited for
 	im.add(unix.SYS_RT_SIGACTION, uint64(unix.SIGCHLD), im.words(ignore, 0, 0, 0), 0, 8)
+	im.add(unix.SYS_WRITE, 1, im.words(0), 1)
+	im.add(unix.SYS_CLOSE, 1)
+	im.add(unix.SYS_CLOSE, 2)
 	read := im.add(unix.SYS_READ, 0, im.words(0), 1) // until the harness closes the pipe, or is gone
 	im.add(unix.SYS_EXIT_GROUP, 0)
 	im.steps[read].more = read

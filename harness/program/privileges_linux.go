@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -66,8 +67,9 @@ func addPrivileges(im *image) {
 // addSignals adds the steps that give signals back what they do by default, where the harness was started
 // with some ignored, and block none.
 func addSignals(im *image) {
+	ignored := ignoredSignals()
 	for s := uint64(1); s <= 64; s++ {
-		if ignoredSignals()&(1<<(s-1)) != 0 {
+		if ignored&(1<<(s-1)) != 0 {
 			im.add(unix.SYS_RT_SIGACTION, s, im.put(make([]byte, 32)), 0, 8)
 		}
 	}
@@ -80,11 +82,11 @@ func ignoredSignals() uint64 {
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(content)) {
-		var set uint64
-		if n, _ := fmt.Sscanf(line, "SigIgn: %x", &set); n == 1 {
-			return set
-		}
+	_, rest, _ := strings.Cut(string(content), "\nSigIgn:\t")
+	line, _, _ := strings.Cut(rest, "\n")
+	set, err := strconv.ParseUint(line, 16, 64)
+	if err != nil {
+		return 0
 	}
-	return 0
+	return set
 }

@@ -3,8 +3,9 @@
 package program
 
 import (
+	"fmt"
+	"os"
 	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,19 +35,33 @@ func (l *launch) addProgram(im *image, firstOpen, free uint64, guard *guard) (ex
 	return im.add(unix.SYS_EXECVE, im.text(l.path), im.texts(l.argv), im.texts(l.env))
 }
 
-// addMostProcesses adds the steps by which the first process of a pid namespace bounds the numbers in it,
-// threads included. free is the descriptor that the next open gives. Before Linux 6.14 the bound would be
-// that of the whole machine, and is left alone.
-func addMostProcesses(im *image, free uint64, l Limits) {
-	if l.Processes < 0 || !kernelAtLeast(6, 14) {
-		return
-	}
-	// Numbers below 300 are only given once; the kernel takes no bound below 301.
-	number := strconv.Itoa(max(l.Processes, 301))
-	open := im.add(unix.SYS_OPENAT, 0, im.text("/proc/sys/kernel/pid_max"), unix.O_WRONLY)
-	im.add(unix.SYS_WRITE, free, im.text(number), uint64(len(number)))
+// numberSize is the size of a number as addNumber reads it.
+const numberSize = 8
+
+// number is what addNumber has to be sent so that the next process in a namespace gets pid.
+func number(pid int) []byte { return fmt.Appendf(nil, "%*d", numberSize, pid-1) }
+
+// addNumber adds the steps by which the first process of a pid namespace reads a number from a pipe and has
+// the next process get that number. Otherwise the first program in every namespace would be process 2, and
+// two of them that put their number into a file name in /tmp, as every Java machine does, would be in each
+// other's way. free is the descriptor that the next open gives. Where the system does not have it, the
+// numbers are as they are.
+func addNumber(im *image, pipe, free uint64) (read int) {
+	text := im.put(make([]byte, numberSize))
+	read = im.add(unix.SYS_READ, pipe, text, numberSize)
+	open := im.add(unix.SYS_OPENAT, 0, im.text("/proc/sys/kernel/ns_last_pid"), unix.O_WRONLY)
+	im.add(unix.SYS_WRITE, free, text, numberSize)
 	last := im.add(unix.SYS_CLOSE, free)
 	im.steps[open].failed = last + 1
+	return read
+}
+
+// numbering are the capabilities that it takes, where the first process does not have all as root.
+func numbering() []uintptr {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return []uintptr{unix.CAP_SYS_ADMIN}
 }
 
 // onOwnThread runs f on an OS thread that ends with it. It is never the main one, which cannot end, and
@@ -64,23 +79,4 @@ func onOwnThread(f func()) {
 	}()
 	<-done
 	runtime.UnlockOSThread()
-}
-
-// kernelAtLeast compares the version of the running kernel.
-func kernelAtLeast(major, minor int) bool {
-	var name unix.Utsname
-	if unix.Uname(&name) != nil {
-		return false
-	}
-	release := unix.ByteSliceToString(name.Release[:])
-	var has [2]int
-	for i := range has {
-		digits := 0
-		for digits < len(release) && release[digits] >= '0' && release[digits] <= '9' {
-			digits++
-		}
-		has[i], _ = strconv.Atoi(release[:digits])
-		release = release[min(len(release), digits+1):]
-	}
-	return has[0] > major || has[0] == major && has[1] >= minor
 }

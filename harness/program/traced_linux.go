@@ -42,7 +42,7 @@ func (l *launch) run(ctx context.Context, proc *Process) (runner, error) {
 // trace starts the program under a tracer.
 func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	r := &traced{proc: proc}
-	r.nest, _ = newNest(l.limits) // without it the tracer holds the processes together
+	r.nest, _ = newNest() // without it the tracer holds the processes together
 	im := &image{}
 	var watch *guard
 	if r.nest == nil {
@@ -58,7 +58,7 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 		// The context ends the program through Process.stop, which looks at it first.
 		r.trace, err = calltrace.Start(context.WithoutCancel(ctx), calltrace.Command{
 			End:  l.start.End,
-			Path: fmt.Sprintf("/proc/self/fd/%d", file.Fd()), Args: []string{"launch"}, Env: []string{}, Dir: l.dir,
+			Path: "launch", Image: file, Args: []string{"launch"}, Env: []string{}, Dir: l.dir,
 			Stdin: l.files[0], Stdout: l.files[1], Stderr: l.files[2],
 			Enter: func() error {
 				if l.start.Enter != nil {

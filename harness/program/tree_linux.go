@@ -97,12 +97,25 @@ func threadsOf(uid int) int {
 	}
 	total := 0
 	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
 		var owner unix.Stat_t
-		if unix.Stat("/proc/"+e.Name()+"/task", &owner) == nil && int(owner.Uid) == uid {
-			total += int(owner.Nlink) - 2 // one folder for each thread
+		if unix.Stat("/proc/"+e.Name(), &owner) == nil && int(owner.Uid) == uid {
+			total += threads(pid)
 		}
 	}
 	return total
+}
+
+// threads counts the threads of a process.
+func threads(pid int) int {
+	var tasks unix.Stat_t
+	if unix.Stat(fmt.Sprintf("/proc/%d/task", pid), &tasks) != nil {
+		return 0
+	}
+	return int(tasks.Nlink) - 2 // one folder for each
 }
 
 // settled looks until it sees the same twice: a process whose parent ends while the tree is walked can be

@@ -46,7 +46,7 @@ func (s *story) forms(c *evidence.Call, show phase) [][]part {
 	if c.NewFD != nil || c.Failed() {
 		forms = append(forms, join(words(c.Name), result))
 	}
-	if c.Succeeded() && c.NewFD == nil && (c.Op == evidence.OpBind || c.Op == evidence.OpListen || c.Op == evidence.OpConnect || c.Op == evidence.OpClose || c.Op == evidence.OpShutdown) {
+	if c.Succeeded() && c.NewFD == nil && (c.Op == evidence.OpBind || c.Op == evidence.OpListen || c.Op == evidence.OpConnect || c.Op == evidence.OpClose || c.Op == evidence.OpShutdown || c.Op == evidence.OpSetOption) {
 		forms = append(forms, entry(short))
 	}
 	return forms

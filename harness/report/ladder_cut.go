@@ -74,8 +74,17 @@ func repeated(group []row, period, times int) row {
 	return r
 }
 
-// leastGap is the time without any event that is drawn as a fold.
+// leastGap is the time without any event that is drawn as a fold at least.
 const leastGap = 20 * time.Millisecond
+
+// leastFold is the time without any event that is drawn as a fold in this ladder: one that stands out. On a
+// slow machine everything takes its time, and folds between all rows would tell nothing.
+func (l *Ladder) leastFold() time.Duration {
+	if len(l.rows) == 0 {
+		return leastGap
+	}
+	return max(leastGap, (l.rows[len(l.rows)-1].end()-l.rows[0].at)/25)
+}
 
 // cut keeps the rows that matter most, so that the ladder has no more than so many, folds and gaps
 // included.
@@ -142,7 +151,7 @@ func (l *Ladder) withOnly(kept []int) (rows []row, lost int) {
 	l.keepArrowsWhole(wanted)
 	fillHoles(wanted)
 	var dropped []row
-	last := time.Duration(-1)
+	last, least := time.Duration(-1), l.leastFold()
 	flush := func() {
 		if len(dropped) > 0 {
 			rows = append(rows, leftOut(dropped))
@@ -158,7 +167,7 @@ func (l *Ladder) withOnly(kept []int) (rows []row, lost int) {
 			continue
 		}
 		flush()
-		if last >= 0 && r.at-last >= leastGap {
+		if last >= 0 && r.at-last >= least {
 			rows = append(rows, gap(last, r))
 		}
 		rows = append(rows, r)

@@ -306,8 +306,8 @@ func (s *svgLadder) open(r *row) {
 		s.add("<g>")
 		return
 	}
-	s.add(`<g class="hit" data-call="%d" data-last="%d" tabindex="0" role="button" aria-label="call %d: %s"><title>%s</title>`,
-		r.calls[0], r.calls[1], r.calls[0], escape(r.full), escape(r.full))
+	s.add(`<g class="hit" data-call="%d" data-last="%d" tabindex="0" role="button"><title>%d: %s</title>`,
+		r.calls[0], r.calls[1], r.calls[0], escape(r.full))
 }
 
 // parts writes the pieces of a call, descriptors as chips.
@@ -387,8 +387,8 @@ func (s *svgLadder) openArrow(a *arrow) {
 		return
 	}
 	frames := a.frames()
-	s.add(`<g class="hit" data-frame="%d" data-last="%d" tabindex="0" role="button" aria-label="frame %s"><title>%s</title>`,
-		frames[0], frames[len(frames)-1], escape(a.labels[0]), escape(a.labels[0]))
+	s.add(`<g class="hit" data-frame="%d" data-last="%d" tabindex="0" role="button"><title>%s</title>`,
+		frames[0], frames[len(frames)-1], escape(a.labels[0]))
 }
 
 // arrowLabels writes what the packet is above its line and what is odd about it below.

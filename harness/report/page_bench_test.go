@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -62,8 +63,12 @@ func BenchmarkOpenPage(b *testing.B) {
 	small.Load = func(Result) (*evidence.Run, error) { return reference, nil }
 	for name, page := range map[string]Page{"160 exchanges": small, "200 scenarios of 1000 packets": largePage(200, 667)} {
 		b.Run(name, func(b *testing.B) {
+			folder := b.TempDir()
+			if err := page.Write(folder); err != nil {
+				b.Fatal(err)
+			}
+			file := filepath.Join(folder, PageFile)
 			browser := openBrowser(b)
-			file := browser.open(page, "")
 			info, err := os.Stat(file)
 			if err != nil {
 				b.Fatal(err)

@@ -161,7 +161,7 @@ func (c *canvas) hitCall(call int, full string) {
 		c.add("<g>")
 		return
 	}
-	c.add(`<g class="hit" data-call="%d" data-last="%d" tabindex="0" role="button" aria-label="%s"><title>%s</title>`, call, call, escape(full), escape(full))
+	c.add(`<g class="hit" data-call="%d" data-last="%d" tabindex="0" role="button"><title>%s</title>`, call, call, escape(full))
 }
 
 func (g *strip) ruler(scale *byteScale, y float64) {

@@ -112,14 +112,19 @@ func (g *sequenceGraph) frame(top, base, limit float64, y func(int64) float64, x
 		g.line(panelLeft-5, at, panelRight, at, `stroke="var(--rail)" stroke-width="0.7" opacity="0.7"`)
 		g.mono(panelLeft-9, at+4, smallSize, "end", "soft", fmt.Sprint(int64(v)))
 	}
+	var labels placer
 	for _, f := range x.folds {
 		g.rect(f.from+4, top, f.to-f.from-8, base-top, `fill="var(--band)"`)
-		g.mono((f.from+f.to)/2, base+16, smallSize-1.5, "middle", "soft", span(f.passed))
+		if w := monoColumns(span(f.passed))*monoWidth*(smallSize-1.5) + 6; labels.room((f.from+f.to-w)/2, base, w, 20) {
+			g.mono((f.from+f.to)/2, base+16, smallSize-1.5, "middle", "soft", span(f.passed))
+		}
 	}
 	g.label(panelLeft-9, top-6, smallSize, "end", "soft", Text{"number", "序号"})
 	last := x.times[len(x.times)-1].Sub(x.times[0])
-	g.mono(panelLeft+16, base+16, smallSize, "start", "soft", "0")
-	if len(x.folds) == 0 || x.folds[len(x.folds)-1].to < panelRight-130 {
+	if labels.room(panelLeft+10, base, 20, 20) {
+		g.mono(panelLeft+16, base+16, smallSize, "start", "soft", "0")
+	}
+	if w := monoColumns(span(last))*monoWidth*smallSize + 6; labels.room(panelRight-16-w, base, w, 20) {
 		g.mono(panelRight-16, base+16, smallSize, "end", "soft", span(last))
 	}
 }
@@ -220,7 +225,7 @@ func (c *canvas) hit(frame int, full string) {
 		c.add("<g>")
 		return
 	}
-	c.add(`<g class="hit" data-frame="%d" data-last="%d" tabindex="0" role="button" aria-label="%s"><title>%s</title>`, frame, frame, escape(full), escape(full))
+	c.add(`<g class="hit" data-frame="%d" data-last="%d" tabindex="0" role="button"><title>%s</title>`, frame, frame, escape(full))
 }
 
 func (g *sequenceGraph) legend(y float64) float64 {

@@ -79,9 +79,9 @@ func newTimeScale(times []evidence.Time, from, to float64) *timeScale {
 		return s
 	}
 	var together time.Duration
-	folds := 0
+	folds, least := 0, s.leastFold()
 	for i := 1; i < len(s.times); i++ {
-		if d := s.times[i].Sub(s.times[i-1]); d >= leastGap {
+		if d := s.times[i].Sub(s.times[i-1]); d >= least {
 			folds++
 		} else {
 			together += d
@@ -96,7 +96,7 @@ func newTimeScale(times []evidence.Time, from, to float64) *timeScale {
 	s.at = append(s.at, x)
 	for i := 1; i < len(s.times); i++ {
 		d := s.times[i].Sub(s.times[i-1])
-		if d >= leastGap {
+		if d >= least {
 			s.folds = append(s.folds, timeFold{x, x + fold, d})
 			x += fold
 		} else if together > 0 {
@@ -105,6 +105,22 @@ func newTimeScale(times []evidence.Time, from, to float64) *timeScale {
 		s.at = append(s.at, x)
 	}
 	return s
+}
+
+// mostFolds is how many folds a line has at most.
+const mostFolds = 8
+
+// leastFold is how long nothing must happen for the time to be folded: a gap that stands out from the others.
+func (s *timeScale) leastFold() time.Duration {
+	var gaps []time.Duration
+	for i := 1; i < len(s.times); i++ {
+		gaps = append(gaps, s.times[i].Sub(s.times[i-1]))
+	}
+	if len(gaps) <= mostFolds {
+		return leastGap
+	}
+	slices.Sort(gaps)
+	return max(leastGap, 3*gaps[len(gaps)-1-mostFolds])
 }
 
 // place is where a moment lies; it must be one of those the scale was made of.

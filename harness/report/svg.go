@@ -176,8 +176,12 @@ func (c *canvas) chip(x, y, size float64, text string, hue int, listening bool) 
 func (c *canvas) picture(kind string, width, height float64, title Text) string {
 	var b strings.Builder
 	name := escape(title.In(c.options.Language))
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" class="picture %s" role="img" aria-label="%s"`,
-		number(width), number(height), kind, name)
+	role := "img"
+	if c.options.embedded {
+		role = "group" // its frames and calls can be followed
+	}
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" class="picture %s" role="%s" aria-label="%s"`,
+		number(width), number(height), kind, role, name)
 	if !c.options.embedded {
 		fmt.Fprintf(&b, ` width="%s" height="%s"><title>%s</title>%s`, number(width), number(height), name, pictureStyle())
 		fmt.Fprintf(&b, `<rect width="%s" height="%s" fill="var(--bg)"/>`, number(width), number(height))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"tcpwitness/harness/evidence"
 )
 
 // Connection is one connection of a scripted peer, as far as the peer thinks of it as one: the two
@@ -144,7 +146,7 @@ func (c *Connection) send(flags Flags, fields []Field) error {
 	if err != nil {
 		return err
 	}
-	s.Frame, s.Time = c.peer.record.counts[0]+1, now()
+	s.Frame, s.Time = c.peer.record.counts[0]+1, evidence.Now()
 	c.peer.log = append(c.peer.log, s)
 	return c.peer.send(raw, "")
 }

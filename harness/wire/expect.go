@@ -4,11 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
-
-	"tcpwitness/harness/evidence"
 )
-
-func now() evidence.Time { return evidence.Now() }
 
 // Receive takes the next segment that the host sent on this connection and yields it; it must be one with
 // these flags and fields. Two kinds of segments may come before it and are passed over, because when they
