@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	}
 	var settings Settings
 	settings.RegisterFlags(flag.CommandLine)
-	flag.Usage = func() { fmt.Fprintln(os.Stderr, "the flags behind -- stand in README.md") }
+	flag.CommandLine.Usage = func() { fmt.Fprintln(os.Stderr, "the flags behind -- stand in README.md") }
 	flag.Parse()
 	settings.Note(flag.CommandLine)
 	if err := open(&settings); err != nil {

@@ -30,7 +30,7 @@ func (s *Stage) skip(reason string) { panic(ending{rules.Skip, reason}) }
 // timedOut ends the spec because something awaited did not happen before the deadline.
 func (s *Stage) timedOut(format string, args ...any) {
 	awaited := fmt.Sprintf(format, args...)
-	if errors.Is(context.Cause(s.ctx), context.Canceled) {
+	if errors.Is(s.ctx.Err(), context.Canceled) {
 		panic(ending{rules.Skip, "the run was interrupted while it waited for " + awaited})
 	}
 	panic(ending{rules.Fail, "waited until the deadline for " + awaited})

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -46,8 +47,15 @@ func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
 	a := p.act(set, scene)
 	a.limit = limit
 	if a.script.Unplayed == "" {
-		if verdict, reason := caught(func() { a.play(scene) }); verdict != rules.Pass {
+		switch verdict, reason := caught(func() { a.play(scene) }); verdict {
+		case rules.Pass:
+		case rules.Skip:
+			a.script.Unplayed = reason
+		default:
 			a.run.Faults = append(a.run.Faults, reason)
+		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			a.script.Unplayed = "the run was interrupted"
 		}
 	}
 	return a.finish(context.WithoutCancel(ctx))
