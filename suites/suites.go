@@ -7,6 +7,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/rules"
 	"tcpwitness/harness/stage"
+	"tcpwitness/harness/wire"
 )
 
 // deadline is how long a scenario may take. No scenario needs a tenth of it; it bounds what hangs.
@@ -25,6 +27,8 @@ const deadline = 60 * time.Second
 type Spec struct {
 	Rule rules.Rule
 	IPv6 bool
+	// Wire, where set, has the ends on two hosts; see [stage.WireScene].
+	Wire *stage.WireScene
 	Body func(s *stage.Stage)
 }
 
@@ -58,12 +62,15 @@ func (s Spec) Perform(ctx context.Context, theatre *stage.Theatre) (rules.Findin
 	finding := rules.Finding{Rule: s.Rule.ID, Scenario: s.Name()}
 	bounded, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	set, err := theatre.Set(bounded, stage.Scene{Name: s.Name(), Rules: []string{s.Rule.ID}, Title: s.Rule.Claim, IPv6: s.IPv6})
+	set, err := theatre.Set(bounded, stage.Scene{Name: s.Name(), Rules: []string{s.Rule.ID}, Title: s.Rule.Claim, IPv6: s.IPv6, Wire: s.Wire})
 	if err != nil {
 		finding.Verdict, finding.Reason = rules.Error, err.Error()
 		return finding, nil
 	}
 	finding.Verdict, finding.Reason = stage.Attempt(func() { s.Body(set) })
+	if finding.Verdict == rules.Fail && errors.Is(context.Cause(bounded), context.Canceled) {
+		finding.Verdict, finding.Reason = rules.Skip, "the run was interrupted"
+	}
 	finding.Calls, finding.Frames = set.Judged()
 	ending, cancelEnding := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 	defer cancelEnding()
@@ -87,17 +94,48 @@ func Specs() []Spec { return slices.Clone(specs) }
 // rule declares the spec of a rule: title, labels and level come from the catalogue. In chapters that run
 // over both it declares one for IPv4 and one for IPv6.
 func rule(id string, body func(s *stage.Stage)) {
-	r, known := rules.Lookup(id)
-	if !known {
-		panic(fmt.Sprintf("a spec names the rule %q, which the catalogue does not have", id))
-	}
-	if theHouse != nil && theHouse.judgesProgram() {
-		return // a program was given: only it is judged
+	r, wanted := named(id)
+	if !wanted {
+		return
 	}
 	declare(Spec{Rule: r, Body: body})
 	if slices.Contains(overIPv6, r.Chapter) {
 		declare(Spec{Rule: r, Body: body, IPv6: true})
 	}
+}
+
+// ruleOnWire declares the spec of a rule between two hosts on a wire of that kind, over IPv4 and over IPv6.
+func ruleOnWire(id string, of wire.Options, body func(s *stage.Stage)) {
+	declareOnWire(id, stage.WireScene{Options: of}, body)
+}
+
+// ruleOnPeer declares the spec of a rule between a host and a scripted peer that plays an end, over IPv4 and
+// over IPv6.
+func ruleOnPeer(id, plays string, of wire.Options, body func(s *stage.Stage, peer *wire.Peer)) {
+	declareOnWire(id, stage.WireScene{Options: of, Scripted: plays}, func(s *stage.Stage) { body(s, s.Peer) })
+}
+
+func declareOnWire(id string, scene stage.WireScene, body func(s *stage.Stage)) {
+	r, wanted := named(id)
+	if !wanted {
+		return
+	}
+	for _, ipv6 := range []bool{false, true} {
+		declare(Spec{Rule: r, IPv6: ipv6, Wire: &scene, Body: func(s *stage.Stage) {
+			s.NeedsWire()
+			body(s)
+		}})
+	}
+}
+
+// named looks up the rule of a spec, and says whether the spec is wanted in this run.
+func named(id string) (r rules.Rule, wanted bool) {
+	r, known := rules.Lookup(id)
+	if !known {
+		panic(fmt.Sprintf("a spec names the rule %q, which the catalogue does not have", id))
+	}
+	// Where a program was given, only it is judged.
+	return r, theHouse == nil || !theHouse.judgesProgram()
 }
 
 func declare(s Spec) {

@@ -11,9 +11,6 @@ import (
 	"tcpwitness/harness/stage"
 )
 
-// severalSegments is more than fits into one segment on an interface with an MTU of 1500.
-const severalSegments = 10_000
-
 var _ = Describe("tcp", Label("wire"), func() {
 	rule("tcp.connection-oriented", func(s *stage.Stage) {
 		c := s.Connection()
@@ -47,7 +44,7 @@ var _ = Describe("tcp", Label("wire"), func() {
 
 	rule("tcp.byte-stream-splits", func(s *stage.Stage) {
 		c := s.Connection()
-		long := pattern(severalSegments)
+		long := pattern(s.SeveralSegments())
 
 		Expect(s.Client.Send(c.Client, long)).To(HaveReturned(len(long)))
 
@@ -75,7 +72,7 @@ var _ = Describe("tcp", Label("wire"), func() {
 
 	rule("tcp.respects-mss", func(s *stage.Stage) {
 		c := s.Connection()
-		long := pattern(severalSegments)
+		long := pattern(s.SeveralSegments())
 
 		s.Client.Sent(c.Client, long)
 		s.Server.Received(c.Accepted, len(long))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"tcpwitness/harness/sandbox"
 	"tcpwitness/harness/sockets"
 )
 
@@ -133,6 +134,15 @@ func (s *Stage) WholeConversation() {
 	}
 	s.Server.Closed(c.Accepted)
 	s.Settle()
+}
+
+// SeveralSegments is a number of bytes that do not fit into one segment on the scenario's loopback: its MTU
+// is 1500 bytes in a sandbox of its own, and 65,536 on the host's.
+func (s *Stage) SeveralSegments() int {
+	if s.Sandbox.Isolation() == sandbox.Namespace {
+		return 10_000
+	}
+	return 200_000
 }
 
 // Datagrams is a pair of datagram sockets: the server's is bound, the client's connected to it.

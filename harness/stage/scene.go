@@ -29,6 +29,9 @@ func (s *Stage) Judged() (calls, frames []int) {
 			calls = append(calls, c.N)
 		}
 	}
+	if s.Peer != nil {
+		s.analyse() // every segment to and from it was looked at
+	}
 	return calls[:min(len(calls), most)], s.looked[:min(len(s.looked), most)]
 }
 

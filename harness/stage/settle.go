@@ -13,8 +13,12 @@ const rounds = 4
 // Settle waits until the loopback has carried everything that was sent before, and what was answered at
 // once. It does so by sending a datagram of its own from each processor: a loopback queues packets by
 // processor, first in, first out, so what arrives last proves the rest. Timers of the kernel, such as that
-// of a delayed acknowledgement, are not waited for.
+// of a delayed acknowledgement, are not waited for. A wire is told to carry all that it has.
 func (s *Stage) Settle() {
+	if s.cable != nil {
+		s.settleWire()
+		return
+	}
 	if s.settler == nil {
 		settler, err := openSettler(s)
 		if err != nil {

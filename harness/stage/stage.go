@@ -18,6 +18,7 @@ import (
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/sandbox"
 	"tcpwitness/harness/sockets"
+	"tcpwitness/harness/wire"
 )
 
 // Theatre is where scenarios are played: it has sandboxes ready and knows what the machine allows. One
@@ -29,6 +30,10 @@ type Theatre struct {
 	API func(kernel sockets.API) sockets.API
 	// Tamper, where set, changes what the capture shows. That is how a wire that misbehaves is tried.
 	Tamper func([]evidence.Packet) []evidence.Packet
+	// Faults, where set, is given the faults that a scene asks of its wire and yields those that the wire has.
+	// A scripted peer's wire has none of its own. That is how a wire, or the kernel behind it, that does more
+	// harm than a stack can repair is tried.
+	Faults func(asked []wire.Fault) []wire.Fault
 
 	pool  *sandbox.Pool[*capture.Capture]
 	quiet sync.RWMutex // held for reading while something is prepared in the background
@@ -58,12 +63,15 @@ type Scene struct {
 	// Private has the harness's own descriptors closed in programs that it starts. Without it they behave
 	// as the documents have it, which specs about descriptors look at.
 	Private bool
+	// Wire, where set, has the two ends on two hosts with a wire between them, in place of one loopback.
+	Wire *WireScene
 }
 
 // Stage is one scenario while it is played.
 type Stage struct {
-	Client, Server *Endpoint
-	Sandbox        *sandbox.Sandbox
+	Client, Server *Endpoint        // nil for an end that is scripted
+	Sandbox        *sandbox.Sandbox // nil on a wire
+	Peer           *wire.Peer       // the scripted end; nil where there is none
 
 	scene   Scene
 	ctx     context.Context
@@ -77,21 +85,25 @@ type Stage struct {
 	quiet   bool         // the theatre prepares nothing meanwhile
 	settler *settler
 	run     evidence.Run
+
+	cable  cable                 // nil on a loopback
+	wire   *wire.Wire            // nil with a scripted peer
+	hosts  map[string]*wire.Host // by end
+	cannot string                // why there is no wire
 }
 
-// Set takes a sandbox and sets a stage in it. The context's end is the deadline of everything that the
-// spec waits for. The stage must be finished.
+// Set takes a sandbox, or makes a wire, and sets a stage in it. The context's end is the deadline of
+// everything that the spec waits for. The stage must be finished.
 func (t *Theatre) Set(ctx context.Context, scene Scene) (*Stage, error) {
+	if scene.Wire != nil {
+		return t.setOnWire(ctx, scene)
+	}
 	sb, packets, err := t.pool.Take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("set the stage of %s: %w", scene.Name, err)
 	}
-	s := &Stage{Sandbox: sb, scene: scene, ctx: ctx, theatre: t, capture: packets, log: sockets.NewLog(), steps: map[int]bool{}}
-	s.run = evidence.Run{
-		Schema: evidence.Schema, Scenario: scene.Name, Rules: scene.Rules, Title: scene.Title,
-		Started: evidence.Now(), Host: Host(t.Ability),
-		Ends: []evidence.End{{Name: evidence.Client, Kind: "in-process"}, {Name: evidence.Server, Kind: "in-process"}},
-	}
+	s := t.bare(ctx, scene)
+	s.Sandbox, s.capture = sb, packets
 	if scene.IPv6 && !sb.Address6().IsValid() {
 		s.run.Missing = append(s.run.Missing, evidence.Missing{What: evidence.MissingNamespace, Why: "the loopback has no IPv6"})
 	}
@@ -106,6 +118,18 @@ func (t *Theatre) Set(ctx context.Context, scene Scene) (*Stage, error) {
 	s.Client = &Endpoint{Name: evidence.Client, API: api, stage: s}
 	s.Server = &Endpoint{Name: evidence.Server, API: api, stage: s}
 	return s, nil
+}
+
+// bare is a stage with nothing on it.
+func (t *Theatre) bare(ctx context.Context, scene Scene) *Stage {
+	return &Stage{
+		scene: scene, ctx: ctx, theatre: t, log: sockets.NewLog(), steps: map[int]bool{},
+		run: evidence.Run{
+			Schema: evidence.Schema, Scenario: scene.Name, Rules: scene.Rules, Title: scene.Title,
+			Started: evidence.Now(), Host: Host(t.Ability),
+			Ends: []evidence.End{{Name: evidence.Client, Kind: "in-process"}, {Name: evidence.Server, Kind: "in-process"}},
+		},
+	}
 }
 
 // Host describes a machine for the record.
@@ -127,6 +151,9 @@ func (s *Stage) Domain() int {
 
 // ServerAddress is the address and port that the server is to serve on.
 func (s *Stage) ServerAddress() netip.AddrPort {
+	if s.cable != nil {
+		return netip.AddrPortFrom(s.addressOf(evidence.Server), wirePort)
+	}
 	if s.scene.IPv6 {
 		return netip.AddrPortFrom(s.Sandbox.Address6(), s.Sandbox.Port())
 	}
@@ -172,22 +199,26 @@ func (s *Stage) Finish(ctx context.Context) *evidence.Run {
 		s.run.Interfaces = []evidence.Interface{s.capture.Interface()}
 		s.capture.Close()
 	}
+	s.endWire()
 	s.run.Calls = s.log.Calls()
 	s.run.Ended = evidence.Now()
 	for i := len(s.cleanup) - 1; i >= 0; i-- {
 		s.cleanup[i]()
 	}
 	s.clear(ctx)
-	if err := s.Sandbox.Close(); err != nil {
-		s.run.Faults = append(s.run.Faults, err.Error())
+	if s.Sandbox != nil {
+		if err := s.Sandbox.Close(); err != nil {
+			s.run.Faults = append(s.run.Faults, err.Error())
+		}
 	}
 	return &s.run
 }
 
 // clear closes what the spec left open and sees blocked calls return.
 func (s *Stage) clear(ctx context.Context) {
+	var kernel sockets.Kernel
 	for _, fd := range s.leftOpen() {
-		s.kernel(nil).Shutdown(fd, syscall.SHUT_RDWR) // wakes whoever is blocked on it
+		kernel.Shutdown(fd, syscall.SHUT_RDWR) // wakes whoever is blocked on it
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -200,7 +231,7 @@ func (s *Stage) clear(ctx context.Context) {
 		s.run.Faults = append(s.run.Faults, "a call did not return when its socket was shut down")
 	}
 	for _, fd := range s.leftOpen() {
-		s.kernel(nil).Close(fd)
+		kernel.Close(fd)
 	}
 }
 

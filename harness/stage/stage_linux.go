@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -106,10 +107,10 @@ func (s *Stage) connections() []connection {
 	return slices.DeleteFunc(s.table(), func(c connection) bool { return c.local != s.ServerAddress() && c.remote != s.ServerAddress() })
 }
 
-// table lists the TCP sockets of the scenario's network.
+// table lists the TCP sockets of the scenario's network, of all of its hosts.
 func (s *Stage) table() []connection {
 	var lines []byte
-	err := s.Sandbox.Do(func() error {
+	read := func() error {
 		for _, table := range []string{"tcp", "tcp6"} {
 			content, err := os.ReadFile("/proc/thread-self/net/" + table)
 			if err != nil {
@@ -118,7 +119,14 @@ func (s *Stage) table() []connection {
 			lines = append(lines, content...)
 		}
 		return nil
-	})
+	}
+	var err error
+	if s.Sandbox != nil {
+		err = s.Sandbox.Do(read)
+	}
+	for _, host := range s.hosts {
+		err = errors.Join(err, host.Do(read))
+	}
 	if err != nil {
 		s.fault("read the kernel's table of connections: %v", err)
 	}
@@ -173,4 +181,18 @@ func system() (os, kernel string) {
 		return runtime.GOOS, ""
 	}
 	return runtime.GOOS, unix.ByteSliceToString(name.Release[:])
+}
+
+// cookie is the kernel's number for the network namespace that do leads to, 0 where it has none.
+func cookie(do func(func() error) error) (number uint64) {
+	_ = do(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		number, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+		return err
+	})
+	return number
 }

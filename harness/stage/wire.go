@@ -12,10 +12,11 @@ import (
 func (s *Stage) Wire() *conversation.Analysis {
 	s.needsCapture()
 	s.Settle()
-	return s.analyse(s.capture.Snapshot())
+	return s.analyse()
 }
 
-// Conversation is the first TCP conversation that the wire has shown so far.
+// Conversation is the first TCP conversation that the wire has shown so far; where the wire has two sides,
+// as the side of its first packet shows it.
 func (s *Stage) Conversation() *conversation.Conversation {
 	if all := s.Wire().TCP; len(all) > 0 {
 		return all[0]
@@ -38,8 +39,8 @@ func (s *Stage) LastConversation() *conversation.Conversation {
 func (s *Stage) AwaitConversation(until types.GomegaMatcher) *conversation.Conversation {
 	s.needsCapture()
 	var last *conversation.Conversation
-	s.capture.Await(s.ctx, func(packets []evidence.Packet) bool {
-		all := s.analyse(packets).TCP
+	s.awaitPackets(func(packets []evidence.Packet, interfaces []evidence.Interface) bool {
+		all := s.analysed(s.seen(packets), interfaces).TCP
 		if len(all) == 0 {
 			return false
 		}
@@ -53,19 +54,38 @@ func (s *Stage) AwaitConversation(until types.GomegaMatcher) *conversation.Conve
 	return last
 }
 
+// awaitPackets asks again as packets come, until the condition holds or the deadline comes.
+func (s *Stage) awaitPackets(holds func([]evidence.Packet, []evidence.Interface) bool) {
+	if s.cable != nil {
+		s.awaitOnWire(holds)
+		return
+	}
+	s.capture.Await(s.ctx, func(packets []evidence.Packet) bool {
+		return holds(packets, []evidence.Interface{s.capture.Interface()})
+	})
+}
+
 func (s *Stage) needsCapture() {
-	if s.capture == nil {
+	if s.capture == nil && s.cable == nil {
 		s.skip("the wire cannot be observed: " + s.theatre.Ability.WhyNotCapture)
 	}
 }
 
-func (s *Stage) analyse(packets []evidence.Packet) *conversation.Analysis {
-	packets = s.seen(packets)
+// analyse reads all packets so far.
+func (s *Stage) analyse() *conversation.Analysis {
+	if s.cable != nil {
+		packets, interfaces := s.shown()
+		return s.analysed(s.seen(packets), interfaces)
+	}
+	return s.analysed(s.seen(s.capture.Snapshot()), []evidence.Interface{s.capture.Interface()})
+}
+
+func (s *Stage) analysed(packets []evidence.Packet, interfaces []evidence.Interface) *conversation.Analysis {
 	s.looked = s.looked[:0]
 	for _, p := range packets {
 		s.looked = append(s.looked, p.N)
 	}
-	return conversation.AnalysePackets(packets, []evidence.Interface{s.capture.Interface()})
+	return conversation.AnalysePackets(packets, interfaces)
 }
 
 // seen is what of a capture belongs to the scenario: all but the stage's own packets.
