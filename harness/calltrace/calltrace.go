@@ -49,13 +49,13 @@ type Command struct {
 	// End is evidence.Client or evidence.Server and goes into every Call.
 	End string
 
-	Path string   // of the executable; not searched for in PATH
+	Path string // of the executable; not searched for in PATH
 	// Image, where set, is the executable, and Path only its name. It is open in the program as descriptor 3.
 	// (A Path of the form /proc/self/fd/N does not do: starting a program may put something else at N.)
 	Image *os.File
 	Args  []string // argv with the program's name first; empty for Path alone
-	Env  []string // "KEY=value"; nil for the environment of this process
-	Dir  string   // working folder; empty for that of this process
+	Env   []string // "KEY=value"; nil for the environment of this process
+	Dir   string   // working folder; empty for that of this process
 	// The program's standard streams; nil for /dev/null. They can be closed once Start has returned.
 	Stdin, Stdout, Stderr *os.File
 	// Sys has further attributes, such as clone flags and credentials. Ptrace is set by Start.
@@ -119,6 +119,7 @@ type Trace struct {
 
 	firstEnded chan struct{} // closed when the first process has ended
 	done       chan struct{} // closed when no process is left
+	first      Ending        // as far as it was known when firstEnded was closed
 	// The following is written before done is closed, and by then final.
 	ending Ending
 	err    error
@@ -208,6 +209,15 @@ var ErrEnded = errors.New("the program has ended")
 
 // Ended is closed when the first process has ended; others may still be there.
 func (t *Trace) Ended() <-chan struct{} { return t.firstEnded }
+
+// First is what became of the first process, as far as it was known when it ended: Reason, Processes and Cut
+// are those of that moment. It is zero before [Trace.Ended] is closed.
+func (t *Trace) First() Ending {
+	if !isClosed(t.firstEnded) {
+		return Ending{}
+	}
+	return t.first
+}
 
 // Done is closed when the last process has ended.
 func (t *Trace) Done() <-chan struct{} { return t.done }

@@ -204,32 +204,36 @@ func (tr *tracer) refuseForeign(th *thread) {
 
 // identity is that of the socket behind a descriptor, 0 for none.
 func (tr *tracer) identity(th *thread, fd int) uint64 {
+	_, id := tr.behind(th, fd)
+	return id
+}
+
+// behind tells what a descriptor leads to.
+func (tr *tracer) behind(th *thread, fd int) (descriptor, uint64) {
 	if id, known := th.files.identity(fd); known {
-		return id
+		if id == 0 {
+			return descriptorFile, 0
+		}
+		return descriptorSocket, id
 	}
 	if fd < 0 {
-		return 0
+		return descriptorNone, 0
 	}
-	switch kind, id := tr.proc.look(th.tid, fd); kind {
-	case descriptorSocket:
+	kind, id := tr.proc.look(th.tid, fd)
+	if kind != descriptorNone {
 		th.files.set(fd, id, false)
-		return id
-	case descriptorFile:
-		th.files.set(fd, 0, false)
 	}
-	return 0
+	return kind, id
 }
 
 // bears says whether a descriptor is a socket, or was one before it was closed.
 func (tr *tracer) bears(th *thread, fd int) (id uint64, yes bool) {
-	if id = tr.identity(th, fd); id != 0 {
-		return id, true
+	kind, id := tr.behind(th, fd)
+	if kind == descriptorNone {
+		_, yes = th.files.ended[fd]
+		return 0, yes
 	}
-	if _, known := th.files.identity(fd); known {
-		return 0, false
-	}
-	_, was := th.files.ended[fd]
-	return 0, was
+	return id, kind == descriptorSocket
 }
 
 // madeSocket notes a new descriptor that is known to be a socket.

@@ -90,8 +90,8 @@ func (f *files) between(first, last uint64) []int {
 // around is what was open before and after a call that made some descriptors, from what was listed at its
 // entry and is open now. Where other threads use the table, what they did meanwhile is left out. They
 // cannot have opened what was made, and they closed what is gone. What is new is theirs if it is no socket,
-// or a socket that another call is known to have made, or any socket while another call that makes one is in
-// the kernel. Strange says of a descriptor that nothing was known of whether it is a socket.
+// or a socket that another call is known to have made or is about to close, or any socket while another call
+// that makes one is in the kernel. Strange says of a descriptor that nothing was known of whether it is a socket.
 func (f *files) around(p *pending, now, made []int, strange func(fd int) bool) (before, after []int) {
 	if f.threads <= 1 || p.before == nil || now == nil {
 		return p.before, now
@@ -108,7 +108,8 @@ func (f *files) around(p *pending, now, made []int, strange func(fd int) bool) (
 	}
 	for _, fd := range now {
 		_, known := f.sockets[fd]
-		if slices.Contains(before, fd) || slices.Contains(made, fd) || !known && others == 0 && strange(fd) {
+		theirs := known || others > 0 || f.closing[fd] > 0
+		if slices.Contains(before, fd) || slices.Contains(made, fd) || !theirs && strange(fd) {
 			after = append(after, fd)
 		}
 	}

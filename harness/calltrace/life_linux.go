@@ -320,5 +320,7 @@ func (tr *tracer) firstEnded(p *process, e *event, now evidence.Time) {
 		last = p.struckIn
 	}
 	t.ending.Last = t.journal.copyOf(last)
+	tr.sumUp()
+	t.first = t.ending
 	close(t.firstEnded)
 }

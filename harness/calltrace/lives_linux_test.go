@@ -82,9 +82,17 @@ func TestUntracedChild(t *testing.T) {
 
 func TestDaemonIsFollowed(t *testing.T) {
 	trace, _ := start(t, Command{Path: compiled(t, "lives.c"), Args: []string{"lives", "daemonise"}})
+	if first := trace.First(); first.PID != 0 && !isClosed(trace.Ended()) {
+		t.Errorf("before its end: %+v", first)
+	}
+	<-trace.Ended()
+	first := trace.First()
 	ending, err := trace.Wait(deadline(t))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if first.PID != trace.PID() || first.Ended == 0 || first.Ended != ending.Ended || first.CPU != ending.CPU {
+		t.Errorf("first %+v, in the end %+v", first, ending)
 	}
 	r := ran{calls: trace.Calls(), ending: ending}
 	if made := r.one(t, evidence.OpSocket); made.PID == ending.PID {

@@ -145,6 +145,26 @@ func TestOwnThreadIsNotTheMainOne(t *testing.T) {
 	all.Wait()
 }
 
+// TestThreadsWithChildren looks for the thread on which other code has started a process.
+func TestThreadsWithChildren(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		t.Skip("on the main thread, which may have any children")
+	}
+	command := exec.Command("/bin/sleep", "1000")
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !hasChildren() {
+		t.Error("the child is not seen")
+	}
+	command.Process.Kill()
+	if command.Wait(); hasChildren() {
+		t.Error("a child is left")
+	}
+}
+
 func TestAwait(t *testing.T) {
 	path := compiled(t, "signals.c")
 	trace, _ := start(t, Command{Path: path, Args: []string{path, "eintr"}})

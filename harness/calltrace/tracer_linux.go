@@ -97,14 +97,20 @@ func (tr *tracer) run(started chan<- error) {
 	started <- nil
 	quietStops()
 	t.err = tr.loop()
+	tr.sumUp()
+	if !isClosed(t.firstEnded) {
+		close(t.firstEnded)
+	}
+}
+
+// sumUp notes what holds for the whole trace.
+func (tr *tracer) sumUp() {
+	t := tr.trace
 	t.ending.Reason = t.engine.group.killReason()
 	t.ending.Processes = tr.made
 	t.ending.Cut = t.journal.cut()
 	if tr.overrun {
 		t.ending.Cut = append(t.ending.Cut, fmt.Sprintf("the program was ended when it had more than %d threads", tr.limits.Threads))
-	}
-	if !isClosed(t.firstEnded) {
-		close(t.firstEnded)
 	}
 }
 

@@ -262,6 +262,7 @@ func TestUDPAndICMP(t *testing.T) {
 				continue
 			}
 			checkChecksum(t, packets[0])
+			checkChecksum(t, packets[1])
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -66,28 +67,33 @@ func sentences(t testing.TB, packets []evidence.Packet) []string {
 	return all
 }
 
-// checkChecksum verifies the checksum of a frame's TCP, UDP or ICMPv4 with gopacket, which knows nothing of how
-// it came about.
+// checkChecksum verifies the checksums of a frame, TCP's and UDP's with gopacket, which knows nothing of how they
+// came about. And that the link layer header is as the loopback makes it.
 func checkChecksum(t testing.TB, p evidence.Packet) {
 	t.Helper()
 	decoded := decode(t, p)
-	if ip, ok := decoded.NetworkLayer().(*layers.IPv4); ok {
-		if sum := ^sum16(ip.Contents); sum != 0 {
-			t.Errorf("frame %d has a bad IPv4 checksum: %s", p.N, sentence(t, p))
-		}
+	if !bytes.Equal(p.Data[:etherTypeAt], make([]byte, etherTypeAt)) {
+		t.Errorf("frame %d has link layer addresses % x", p.N, p.Data[:etherTypeAt])
+	}
+	if ip, ok := decoded.NetworkLayer().(*layers.IPv4); ok && sum16(ip.Contents) != 0xffff {
+		t.Errorf("frame %d has a bad IPv4 checksum: %s", p.N, sentence(t, p))
 	}
 	var (
 		off uint16
 		err error
 	)
-	switch layer := decoded.TransportLayer().(type) {
+	switch layer := decoded.Layers()[2].(type) {
 	case *layers.TCP:
 		layer.SetNetworkLayerForChecksum(decoded.NetworkLayer())
 		off, err = layer.ComputeChecksum()
 	case *layers.UDP:
 		off, err = udpChecksum(decoded, layer)
-	default:
-		return
+	case *layers.ICMPv4:
+		off = ^sum16(decoded.NetworkLayer().LayerPayload())
+	case *layers.ICMPv6:
+		ip := decoded.NetworkLayer().(*layers.IPv6)
+		pseudo := slices.Concat(ip.SrcIP, ip.DstIP, []byte{0, 0, byte(ip.Length >> 8), byte(ip.Length), 0, 0, 0, protocolICMPv6})
+		off = ^sum16(append(pseudo, ip.Payload...))
 	}
 	if err != nil || off != 0 {
 		t.Errorf("frame %d has a bad checksum, off by %#x (%v): %s", p.N, off, err, sentence(t, p))

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -66,7 +67,14 @@ func TestSnapLengthCuts(t *testing.T) {
 		send(t, sb, make([]byte, 500))
 		packets, err := c.Stop(patience(t))
 		if err != nil || len(packets) != 1 || len(packets[0].Data) != 60 || packets[0].Length != 542 {
-			t.Errorf("%v, %v", packets, err)
+			t.Fatalf("%v, %v", packets, err)
+		}
+		// What is cut cannot be summed up: the checksum stays the kernel's part, over the pseudo-header.
+		from, to := sb.ClientAddress().As4(), sb.Address().As4()
+		pseudo := slices.Concat(from[:], to[:], []byte{0, protocolUDP, 508 >> 8, 508 & 0xff})
+		const checksumAt = networkAt + 20 + 6
+		if got, want := binary.BigEndian.Uint16(packets[0].Data[checksumAt:]), sum16(pseudo); got != want {
+			t.Errorf("the checksum of a cut frame is %#x, want the kernel's %#x", got, want)
 		}
 		want := evidence.Interface{Name: "lo", LinkType: evidence.LinkEthernet, SnapLength: 60}
 		if got := c.Interface(); got != want {

@@ -97,7 +97,7 @@ func TestAwaitEnds(t *testing.T) {
 		}
 		ended := make(chan error)
 		go func() {
-			_, err := c.Await(context.Background(), never)
+			_, err := c.Await(patience(t), never)
 			ended <- err
 		}()
 		c.Close()

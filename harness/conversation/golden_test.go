@@ -162,6 +162,17 @@ var scripts = map[string]func(s *conversationtest.Script){
 		s.Send(client, push, "aaaa", seq(1))
 		s.Send(server, ack, "", acks(21))
 	},
+	"fast retransmission, asked for by SACK": func(s *conversationtest.Script) {
+		s.Open()
+		s.Send(client, push, "aaaa", lost)
+		for i := range 3 {
+			s.Send(client, push, "bbbb")
+			block := []byte{0, 0, 0x03, 0xed, 0, 0, 0x03, 0xf1 + byte(4*i)} // from 5 to 9, 13, 17
+			s.Send(server, ack, "", acks(1), window(uint16(60000-i)), conversationtest.Option(layers.TCPOptionKindSACK, block...))
+		}
+		s.Send(client, push, "aaaa", seq(1))
+		s.Send(server, ack, "", acks(17))
+	},
 	"out of order, at the receiver": func(s *conversationtest.Script) {
 		s.Open()
 		s.Send(client, push, "bbbb", seq(5))

@@ -68,7 +68,8 @@ func compareNumbers(t *testing.T, a *conversation.Analysis, rows map[int]sharkRo
 				t.Errorf("frame %d: we say seq %d ack %d len %d win %d, tshark %d %d %d %d\n%s", s.Frame,
 					s.RelSeq, ack, s.Length, s.ScaledWindow, row.seq, row.ack, row.length, row.window, around(a, s.Frame))
 			}
-			if good := row.checksum == "1"; good != (s.Checksum == conversation.ChecksumGood) {
+			// A checksum of all ones stands for zero (RFC 1624 §3): tshark calls it bad in TCP, no receiver does.
+			if good := row.checksum == "1"; good != (s.Checksum == conversation.ChecksumGood) && row.written != 0xffff {
 				t.Errorf("frame %d: checksum %v, tshark %q", s.Frame, s.Checksum, row.checksum)
 			}
 			if stream, known := streams[c.N]; known && stream != row.stream {

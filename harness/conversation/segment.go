@@ -134,7 +134,8 @@ type Segment struct {
 	InFlight int64
 	// Conflict says that it repeats bytes with other contents.
 	Conflict bool
-	// DuplicateACK counts the acknowledgements that repeat one before, from 1 (RFC 5681 §2); 0 for none.
+	// DuplicateACK counts the acknowledgements that repeat one before, from 1 (RFC 5681 §2, RFC 6675 §2); 0 for
+	// none.
 	DuplicateACK int
 	// AcksUnsent says that it acknowledges what the other end has not sent, as far as was seen.
 	AcksUnsent bool

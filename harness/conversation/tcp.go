@@ -222,7 +222,7 @@ func (d *Direction) place(s *Segment, theirs *Direction) {
 	d.next = max(d.next, s.End())
 	s.InFlight = max(0, d.next-d.Acked)
 	if s.RetransmissionOf != 0 {
-		s.Fast = theirs.dupACKs >= 3 && s.RelSeq == d.Acked
+		s.Fast = theirs.dupACKs >= 5 && s.RelSeq == d.Acked
 	}
 }
 
@@ -257,6 +257,12 @@ func (d *Direction) placeControl(s *Segment) {
 	}
 }
 
+// reportsGap says whether the segment tells of data beyond a gap (RFC 2018). It is a duplicate acknowledgement
+// then, whatever its window (RFC 6675 §2).
+func (s *Segment) reportsGap() bool {
+	return slices.ContainsFunc(s.Options.SACK, func(block SACK) bool { return after(block.Right, s.Ack) })
+}
+
 // acknowledge accounts for what the segment acknowledges and the window that it gives.
 func (c *Conversation) acknowledge(s *Segment, mine, theirs *Direction) {
 	if !s.Flags.Has(ACK) {
@@ -272,7 +278,7 @@ func (c *Conversation) acknowledge(s *Segment, mine, theirs *Direction) {
 		s.AckBack = true
 	case s.RelAck > mine.lastAck:
 		mine.dupACKs = 0
-	case s.IsPureACK() && s.ScaledWindow == mine.lastWin && theirs.next > theirs.Acked && s.RelAck == theirs.Acked:
+	case s.IsPureACK() && (s.ScaledWindow == mine.lastWin || s.reportsGap()) && theirs.next > theirs.Acked && s.RelAck == theirs.Acked:
 		mine.dupACKs++
 		s.DuplicateACK = mine.dupACKs
 	}

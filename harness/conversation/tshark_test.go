@@ -16,11 +16,12 @@ import (
 
 // sharkRow is what tshark says of one frame.
 type sharkRow struct {
-	frame, stream                 int
-	seq, ack, length, window      int64
-	checksum                      string
-	names                         map[string]bool // fields of tcp.analysis that are set
-	dupNumber, dupFrame, inFlight int
+	frame, stream            int
+	seq, ack, length, window int64
+	checksum                 string          // "1" for good
+	written                  uint64          // the checksum itself
+	names                    map[string]bool // fields of tcp.analysis that are set
+	dupNumber, dupFrame      int
 }
 
 // tshark dissects a run's packets with tshark. It skips the test where tshark is not installed.
@@ -37,7 +38,7 @@ func tshark(t *testing.T, run *evidence.Run) map[int]sharkRow {
 	}
 	writeFile(t, file, buffer.Bytes())
 	fields := []string{"frame.number", "tcp.stream", "tcp.seq", "tcp.ack", "tcp.len", "tcp.window_size", "tcp.checksum.status",
-		"tcp.analysis.duplicate_ack_num", "tcp.analysis.duplicate_ack_frame", "tcp.analysis.bytes_in_flight"}
+		"tcp.analysis.duplicate_ack_num", "tcp.analysis.duplicate_ack_frame", "tcp.checksum"}
 	names := conversation.Names()
 	for _, n := range names {
 		fields = append(fields, n.Field())
@@ -65,7 +66,8 @@ func tshark(t *testing.T, run *evidence.Run) map[int]sharkRow {
 			return n
 		}
 		row := sharkRow{frame: int(number(0)), stream: -1, seq: number(2), ack: number(3), length: number(4), window: number(5),
-			checksum: cells[6], dupNumber: int(number(7)), dupFrame: int(number(8)), inFlight: int(number(9)), names: map[string]bool{}}
+			checksum: cells[6], dupNumber: int(number(7)), dupFrame: int(number(8)), names: map[string]bool{}}
+		row.written, _ = strconv.ParseUint(strings.TrimPrefix(cells[9], "0x"), 16, 16)
 		if cells[1] != "" {
 			row.stream = int(number(1))
 		}

@@ -3,6 +3,7 @@ package program
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,8 @@ import (
 )
 
 // diagnose says in one line why a file cannot be executed, "" where nothing is seen to be wrong with it.
-func diagnose(path string) string {
+// formats says that its contents do not matter, because the system may have programs for more formats.
+func diagnose(path string, formats bool) string {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -44,9 +46,10 @@ func diagnose(path string) string {
 	if !executable(path) {
 		return fmt.Sprintf("%s: is not executable%s", path, remedy(path, head))
 	}
-	switch {
-	case err != nil:
+	if err != nil || formats {
 		return ""
+	}
+	switch {
 	case len(head) == 0:
 		return fmt.Sprintf("%s: is empty", path)
 	case bytes.HasPrefix(head, []byte("#!")):
@@ -105,37 +108,61 @@ func why(path string) string {
 // machines are the ELF machines by GOARCH.
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// diagnoseELF looks at a program's machine and loader.
+// companions are machines whose programs the kernel of another one may run too.
+var companions = map[elf.Machine]elf.Machine{elf.EM_X86_64: elf.EM_386, elf.EM_AARCH64: elf.EM_ARM}
+
+// diagnoseELF looks at a program's machine and loader. It reads what the kernel reads, and no more: debug/elf
+// is not made for files that somebody hands in.
 func diagnoseELF(path string, file io.ReaderAt) string {
-	f, err := elf.NewFile(file)
-	if err != nil {
-		return fmt.Sprintf("%s: is a damaged program (%v)", path, err)
+	var header elf.Header64
+	if err := readAt(file, 0, &header); err != nil || header.Ident[elf.EI_DATA] != byte(elf.ELFDATA2LSB) {
+		return fmt.Sprintf("%s: is a damaged program, or one for another kind of machine", path)
 	}
-	defer f.Close()
-	if f.Type == elf.ET_REL {
+	// Type and machine stand in the same place in 32-bit files.
+	switch elf.Type(header.Type) {
+	case elf.ET_EXEC, elf.ET_DYN:
+	case elf.ET_REL:
 		return fmt.Sprintf("%s: is an object file that has not been linked", path)
-	}
-	if f.Type == elf.ET_CORE {
+	case elf.ET_CORE:
 		return fmt.Sprintf("%s: is a core dump", path)
+	default:
+		return fmt.Sprintf("%s: is a damaged program", path)
 	}
-	if machine, known := machines[runtime.GOARCH]; known && f.Machine != machine && f.Machine != elf.EM_386 && f.Machine != elf.EM_ARM {
+	own, known := machines[runtime.GOARCH]
+	if machine := elf.Machine(header.Machine); known && machine != own && machine != companions[own] {
 		return fmt.Sprintf("%s: is built for another machine (%s, this one is %s)", path,
-			strings.TrimPrefix(f.Machine.String(), "EM_"), runtime.GOARCH)
+			strings.TrimPrefix(machine.String(), "EM_"), runtime.GOARCH)
 	}
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_INTERP {
+	if elf.Class(header.Ident[elf.EI_CLASS]) != elf.ELFCLASS64 {
+		return ""
+	}
+	const most = 1024 // segments that the kernel reads
+	for i := range min(int64(header.Phnum), most) {
+		var segment elf.Prog64
+		if err := readAt(file, int64(header.Phoff)+i*int64(binary.Size(segment)), &segment); err != nil {
+			return fmt.Sprintf("%s: is a damaged program, its end is missing", path)
+		}
+		if elf.ProgType(segment.Type) != elf.PT_INTERP {
 			continue
 		}
-		name := make([]byte, min(p.Filesz, 4096))
-		if _, err := p.ReadAt(name, 0); err != nil {
-			return fmt.Sprintf("%s: is a damaged program (%v)", path, err)
+		name := make([]byte, min(segment.Filesz, 4096))
+		if _, err := file.ReadAt(name, int64(segment.Off)); err != nil {
+			return fmt.Sprintf("%s: is a damaged program, its end is missing", path)
 		}
-		loader := string(bytes.TrimRight(name, "\x00"))
+		loader, _, _ := strings.Cut(string(name), "\x00")
 		if !executable(loader) {
-			return fmt.Sprintf("%s: the loader that it was built for, %s, %s", path, loader, why(loader))
+			return fmt.Sprintf("%s: the loader that it was built for, %q, %s", path, loader, why(loader))
 		}
 	}
 	return ""
+}
+
+// readAt reads a structure as it stands in a file.
+func readAt(file io.ReaderAt, offset int64, into any) error {
+	if offset < 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return binary.Read(io.NewSectionReader(file, offset, int64(binary.Size(into))), binary.LittleEndian, into)
 }
 
 // foreign names kinds of files that people hand in and Linux does not execute.

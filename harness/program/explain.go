@@ -8,7 +8,7 @@ import (
 
 // explain says why a program could not be executed.
 func explain(path string, err error) string {
-	if problem := diagnose(path); problem != "" {
+	if problem := diagnose(path, false); problem != "" {
 		return problem
 	}
 	switch {

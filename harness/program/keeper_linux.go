@@ -203,7 +203,7 @@ func (l *launch) keeperImage(way isolation) *image {
 	add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
 	named := -1
 	if way.namespace {
-		named = addNumber(im, fdRelease, fdImage+1)
+		named = addNumber(im, fdRelease)
 	}
 	add(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1)
 	add(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0) // nobody but root may debug it
@@ -233,7 +233,7 @@ func (l *launch) keeperImage(way isolation) *image {
 	if !way.namespace {
 		add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
 	}
-	exec := l.addProgram(im, fdReport, fdImage+1, watch)
+	exec := l.addProgram(im, watch)
 	failed := add(unix.SYS_WRITE, fdFailure, resultAt(exec), 8)
 	exit := add(unix.SYS_EXIT_GROUP, 127)
 	at(release).zero, at(release).failed = exit, exit

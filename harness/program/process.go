@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -83,6 +84,9 @@ type runner interface {
 func (p Program) Start(ctx context.Context, s Start) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Path, err)
+	}
+	if path, err := filepath.Abs(p.Path); err == nil {
+		p.Path = path // it starts in another folder
 	}
 	folder, err := newFolder()
 	if err != nil {

@@ -49,7 +49,7 @@ func ResolveIn(dir, path, arguments string) (Program, error) {
 	if !filepath.IsAbs(full) { // PATH can name relative folders
 		full = filepath.Join(dir, full)
 	}
-	if problem := diagnose(full); problem != "" {
+	if problem := diagnose(full, moreFormats()); problem != "" {
 		return Program{}, errors.New(problem)
 	}
 	return Program{Path: full, Args: args, Dir: dir}, nil

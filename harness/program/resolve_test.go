@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -71,9 +72,8 @@ func TestResolve(t *testing.T) {
 	write("server.py", "print(1)\n", 0o644)
 	write("server.c", "int main() {}\n", 0o644)
 	write("bom", "\xef\xbb\xbf#!/bin/sh\n", 0o755)
-	foreign := []byte(elfHead + "\x02\x00\xf3\x00\x01\x00\x00\x00" + strings.Repeat("\x00", 8) + "\x40" + strings.Repeat("\x00", 15))
-	foreign = append(foreign, 0, 0, 0, 0, 64, 0, 56, 0, 0, 0, 64, 0, 0, 0, 0, 0)
-	write("riscv", string(foreign), 0o755)
+	write("riscv", elfHead+"\x02\x00\xf3\x00"+strings.Repeat("\x00", 44), 0o755)
+	write("object", elfHead+"\x01\x00"+strings.Repeat("\x00", 46), 0o755)
 	for _, link := range [][2]string{{"good", "link"}, {"nowhere", "dangling"}, {"round", "round"}} {
 		if err := os.Symlink(link[0], filepath.Join(dir, link[1])); err != nil {
 			t.Fatal(err)
@@ -81,6 +81,9 @@ func TestResolve(t *testing.T) {
 	}
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
+	}
+	if moreFormats() {
+		t.Skip("this system executes more formats than its own")
 	}
 	for name, problem := range map[string]string{
 		"good": "", "./good": "", "link": "", "env": "", "spaced": "", "no newline": "", filepath.Join(dir, "good"): "",
@@ -100,6 +103,8 @@ func TestResolve(t *testing.T) {
 		"long":                "its first line is too long for the kernel",
 		"empty":               "is empty",
 		"damaged":             "is a damaged program",
+		"object":              "is an object file that has not been linked",
+		"riscv":               "is built for another machine (RISCV, this one is " + runtime.GOARCH + ")",
 		"windows.exe":         "is a program for Windows",
 		"Server.class":        "is a Java class file; name java as the program and -cp {dir} Server as its first arguments",
 		"server.jar":          "is not executable; name java as the program and -jar server.jar as its first arguments",
@@ -137,4 +142,38 @@ func TestResolveFromPath(t *testing.T) {
 	if p, err := ResolveIn(dir, "sh", "server.sh"); err != nil || p.Path != filepath.Join(dir, "sh") || p.Args[0] != "server.sh" {
 		t.Errorf("%+v, %v", p, err)
 	}
+}
+
+func FuzzSplit(f *testing.F) {
+	f.Add(`a "b c" d\ e 'f'`)
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := split(line)
+		if err != nil && words != nil {
+			t.Errorf("%q, %v", words, err)
+		}
+	})
+}
+
+// Files that are handed in are looked at without harm, whatever stands in them.
+func FuzzDiagnose(f *testing.F) {
+	self, err := os.Executable()
+	if err != nil {
+		f.Fatal(err)
+	}
+	binary, err := os.ReadFile(self)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(binary[:4096])
+	f.Add([]byte("#! /usr/bin/env  python3 -u\r\n"))
+	f.Add([]byte("#!"))
+	path := filepath.Join(f.TempDir(), "program")
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if err := os.WriteFile(path, content, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if problem := diagnose(path, false); problem != "" && !strings.HasPrefix(problem, path+": ") {
+			t.Errorf("%q", problem)
+		}
+	})
 }

@@ -122,6 +122,16 @@ func TestEnvironment(t *testing.T) {
 	})
 }
 
+// Should memory run out, the harness is not the one to go.
+func TestOutOfMemory(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		o := g.run(Program{Path: "/bin/cat", Args: []string{"/proc/self/oom_score_adj"}})
+		if string(o.Stdout) != "1000\n" {
+			t.Errorf("%q", o.Stdout)
+		}
+	})
+}
+
 // The thread on which Enter was called is not used for anything else afterwards.
 func TestEnterIsOnAThreadOfItsOwn(t *testing.T) {
 	if unix.Access("/proc/self/ns/net", unix.R_OK) != nil {

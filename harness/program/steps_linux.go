@@ -11,14 +11,11 @@ import (
 )
 
 // addProgram adds what a process does between being forked and being the program, whether it is traced or
-// not: everything that only a process can do to itself. Descriptors from firstOpen on are not the program's;
-// free is the first that is not open. It yields the step that executes, whose failure the caller has to deal with.
-func (l *launch) addProgram(im *image, firstOpen, free uint64, guard *guard) (exec int) {
+// not: everything that only a process can do to itself. It yields the step that executes, whose failure the
+// caller has to deal with.
+func (l *launch) addProgram(im *image, guard *guard) (exec int) {
 	// Should memory run out, it is the program that has to go.
-	adjust := im.add(unix.SYS_OPENAT, 0, im.text("/proc/self/oom_score_adj"), unix.O_WRONLY)
-	im.add(unix.SYS_WRITE, free, im.text("1000"), 4)
-	last := im.add(unix.SYS_CLOSE, free)
-	im.steps[adjust].failed = last + 1
+	addWrite(im, "/proc/self/oom_score_adj", im.text("1000"), 4)
 	im.add(unix.SYS_SETSID) // a session and a process group of its own
 	addPrivileges(im)
 	if guard != nil {
@@ -28,8 +25,8 @@ func (l *launch) addProgram(im *image, firstOpen, free uint64, guard *guard) (ex
 	im.add(unix.SYS_UMASK, 0o022)
 	// Not closed but marked, so that the failure to execute can still be told. The harness's own are marked
 	// already; here go those that it was started with, and those that a peer in the harness has just made.
-	im.add(unix.SYS_CLOSE_RANGE, firstOpen, uint64(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
-	for fd := firstOpen; fd <= fdImage; fd++ { // for kernels before 5.11
+	im.add(unix.SYS_CLOSE_RANGE, 3, uint64(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
+	for fd := uint64(fdReport); fd <= fdImage; fd++ { // for kernels before 5.11
 		im.add(unix.SYS_FCNTL, fd, unix.F_SETFD, unix.FD_CLOEXEC)
 	}
 	return im.add(unix.SYS_EXECVE, im.text(l.path), im.texts(l.argv), im.texts(l.env))
@@ -44,16 +41,18 @@ func number(pid int) []byte { return fmt.Appendf(nil, "%*d", numberSize, pid-1) 
 // addNumber adds the steps by which the first process of a pid namespace reads a number from a pipe and has
 // the next process get that number. Otherwise the first program in every namespace would be process 2, and
 // two of them that put their number into a file name in /tmp, as every Java machine does, would be in each
-// other's way. free is the descriptor that the next open gives. Where the system does not have it, the
-// numbers are as they are.
-func addNumber(im *image, pipe, free uint64) (read int) {
+// other's way. Where the system does not have it, the numbers are as they are.
+func addNumber(im *image, pipe uint64) (read int) {
 	text := im.put(make([]byte, numberSize))
 	read = im.add(unix.SYS_READ, pipe, text, numberSize)
-	open := im.add(unix.SYS_OPENAT, 0, im.text("/proc/sys/kernel/ns_last_pid"), unix.O_WRONLY)
-	im.add(unix.SYS_WRITE, free, text, numberSize)
-	last := im.add(unix.SYS_CLOSE, free)
-	im.steps[open].failed = last + 1
+	addWrite(im, "/proc/sys/kernel/ns_last_pid", text, numberSize)
 	return read
+}
+
+// addWrite adds the steps that write to a file, if it is there. It stays open until the next exec.
+func addWrite(im *image, path string, text, size uint64) {
+	open := im.add(unix.SYS_OPENAT, 0, im.text(path), unix.O_WRONLY|unix.O_CLOEXEC)
+	im.steps[open].into = argumentAt(im.add(unix.SYS_WRITE, 0, text, size), 0)
 }
 
 // numbering are the capabilities that it takes, where the first process does not have all as root.

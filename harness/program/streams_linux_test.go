@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +98,24 @@ func TestOutputWithoutEnd(t *testing.T) {
 	})
 }
 
-// A grandchild that keeps the output open, and gives it to somebody else on top, delays nothing.
+// Somebody else who has got hold of the output delays nothing, and what was printed before is there.
+func TestOutputGivenAway(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		proc := g.start(t.Context(), shell(t, "read line; echo bye"))
+		held, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/1", proc.PID()), os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip(err)
+		}
+		proc.CloseStdin()
+		o := proc.Wait(t.Context())
+		if string(o.Stdout) != "bye\n" || !o.ExitedZero() {
+			t.Errorf("%+v", o)
+		}
+		held.Close()
+	})
+}
+
+// A grandchild that keeps the output open delays nothing.
 func TestOutputKeptOpen(t *testing.T) {
 	eachWay(t, func(t *testing.T, g *ground) {
 		proc := g.start(t.Context(), shell(t, "(sleep 1000 &) ; echo bye"))

@@ -204,8 +204,12 @@ func inC(t *testing.T, source string) Program {
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv("TCPWITNESS_TEST_ROLE") == "report" {
+	switch os.Getenv("TCPWITNESS_TEST_ROLE") {
+	case "report":
 		report()
+		return
+	case "harness":
+		beHarness()
 		return
 	}
 	settleIn()

@@ -48,7 +48,7 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	if r.nest == nil {
 		watch = newGuard()
 	}
-	exec := l.addProgram(im, 3, 3, watch)
+	exec := l.addProgram(im, watch)
 	// The status says why it could not be executed: the low byte of -errno.
 	exit := im.add(unix.SYS_EXIT_GROUP, 0)
 	im.steps[exec].into = argumentAt(exit, 0)

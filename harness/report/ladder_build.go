@@ -142,7 +142,7 @@ func callWeight(c *evidence.Call) int {
 	}, c.Op):
 		return 45
 	case c.Op == evidence.OpSend || c.Op == evidence.OpRecv:
-		return 32
+		return plainWeight
 	}
 	return 15
 }
@@ -185,11 +185,13 @@ func packetWeight(f *flight) int {
 		return 65
 	case f.seg.Flags.HasAny(conversation.SYN | conversation.FIN | conversation.RST):
 		return 60
-	case f.seg.Length > 0:
-		return 34
 	}
-	return 12
+	return plainWeight
 }
+
+// plainWeight is that of data and acknowledgements, and of the calls that move data: of a long transfer the
+// beginning is kept as a whole, and not every other row.
+const plainWeight = 32
 
 // packetStates notes what a packet changes: its sender when it leaves, its receiver when it arrives.
 func (b *builder) packetStates(r *row, e *event) {

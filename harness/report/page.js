@@ -178,7 +178,7 @@
       const back = make("button", {type: "button"}, said("show in the picture", "在图中显示"));
       back.addEventListener("click", () => this.find("frame", packet.n));
       const fields = make("dl", {class: "fields"});
-      for (const [en, zh, value] of packet.fields || []) fields.append(make("dt", {}, said(en, zh)), make("dd", {}, value));
+      for (const field of packet.fields || []) fields.append(make("dt", {}, said(...this.data.names[field.k])), make("dd", {}, field.v));
       const cell = make("td", {colspan: columns}, back, fields, make("div", {class: "hex", tabindex: "0", role: "group", "aria-label": `bytes of frame ${packet.n}`}, hexOf(packet)));
       row.after(make("tr", {}, cell));
     }

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type scene struct {
 	Scenario string        `json:"scenario"`
 	Title    string        `json:"title"`
 	Notes    []string      `json:"notes,omitempty"` // what is missing or went wrong
+	Names    [][2]string   `json:"names"`           // of fields, in English and Chinese
 	Pictures []scenePic    `json:"pictures"`
 	Packets  []scenePacket `json:"packets"`
 	Calls    []sceneCall   `json:"calls"`
@@ -42,17 +44,23 @@ type scenePic struct {
 }
 
 type scenePacket struct {
-	N      int         `json:"n"`
-	Time   string      `json:"t"` // ms since the beginning
-	From   string      `json:"from,omitempty"`
-	Where  string      `json:"where,omitempty"` // interface, where there are several
-	Info   string      `json:"info"`
-	En     string      `json:"en"`
-	Zh     string      `json:"zh"`
-	Fields [][3]string `json:"fields"` // name in English and in Chinese, value
-	Hex    string      `json:"hex"`    // base64
-	Length int         `json:"len"`
-	Odd    bool        `json:"odd,omitempty"`
+	N      int          `json:"n"`
+	Time   string       `json:"t"` // ms since the beginning
+	From   string       `json:"from,omitempty"`
+	Where  string       `json:"where,omitempty"` // interface, where there are several
+	Info   string       `json:"info"`
+	En     string       `json:"en"`
+	Zh     string       `json:"zh"`
+	Fields []sceneField `json:"fields"`
+	Hex    string       `json:"hex"` // base64
+	Length int          `json:"len"`
+	Odd    bool         `json:"odd,omitempty"`
+}
+
+// sceneField is a decoded field: its place in fieldNames, and its value.
+type sceneField struct {
+	Name  int    `json:"k"`
+	Value string `json:"v"`
 }
 
 type sceneCall struct {
@@ -79,7 +87,7 @@ type sceneEnd struct {
 // sceneOf prepares a run for the page. The marks are those of every finding that rests on it.
 func sceneOf(run *evidence.Run, marks Marks) scene {
 	sc := scene{
-		Scenario: oneLine(run.Scenario), Title: oneLine(run.Title),
+		Scenario: oneLine(run.Scenario), Title: oneLine(run.Title), Names: fieldNames,
 		Pictures: []scenePic{}, Packets: []scenePacket{}, Calls: []sceneCall{}, Ends: []sceneEnd{},
 	}
 	for _, m := range run.Missing {
@@ -189,16 +197,17 @@ func (out *scenePacket) describe(analysis *conversation.Analysis, p *evidence.Pa
 	}
 }
 
-// fieldNames are the fields of a packet in Chinese.
-var fieldNames = map[string]string{
-	"connection": "连接", "source": "源地址", "destination": "目的地址", "time to live": "生存时间 TTL", "flags": "标志",
-	"sequence number": "序号", "acknowledgement": "确认号", "data": "数据（字节）", "window": "窗口", "checksum": "校验和",
-	"options": "选项", "client afterwards": "客户端此后的状态", "server afterwards": "服务器此后的状态",
-	"on the wire": "线路上的遭遇", "Wireshark says": "Wireshark 的判断",
+// fieldNames are the fields of a packet, which the page is told once.
+var fieldNames = [][2]string{
+	{"connection", "连接"}, {"source", "源地址"}, {"destination", "目的地址"}, {"time to live", "生存时间 TTL"}, {"flags", "标志"},
+	{"sequence number", "序号"}, {"acknowledgement", "确认号"}, {"data", "数据（字节）"}, {"window", "窗口"}, {"checksum", "校验和"},
+	{"options", "选项"}, {"client afterwards", "客户端此后的状态"}, {"server afterwards", "服务器此后的状态"},
+	{"on the wire", "线路上的遭遇"}, {"Wireshark says", "Wireshark 的判断"},
 }
 
 func (out *scenePacket) field(name, value string) {
-	out.Fields = append(out.Fields, [3]string{name, fieldNames[name], value})
+	i := slices.IndexFunc(fieldNames, func(n [2]string) bool { return n[0] == name })
+	out.Fields = append(out.Fields, sceneField{i, value})
 }
 
 // windowOf is the window as it stands in the header, and in bytes where that differs.

@@ -50,7 +50,7 @@ type stateEdge struct {
 var stateEdges = []stateEdge{
 	{conversation.Closed, conversation.Listen, "listen()", .5, -10, -8, "end"},
 	{conversation.Closed, conversation.SynSent, "connect() / SYN", .5, 10, -8, "start"},
-	{conversation.Listen, conversation.SynSent, "send / SYN", .5, 0, -8, "middle"},
+	{conversation.Listen, conversation.SynSent, "send / SYN", .25, 0, -8, "middle"},
 	{conversation.Listen, conversation.SynReceived, "SYN / SYN,ACK", .5, -10, 4, "end"},
 	{conversation.SynSent, conversation.SynReceived, "SYN / SYN,ACK", .5, -20, -10, "end"},
 	{conversation.SynSent, conversation.Established, "SYN,ACK / ACK", .5, 14, 6, "start"},

@@ -137,9 +137,9 @@ func (s *Stage) WholeConversation() {
 }
 
 // SeveralSegments is a number of bytes that do not fit into one segment on the scenario's loopback: its MTU
-// is 1500 bytes in a sandbox of its own, and 65,536 on the host's.
+// is 1500 bytes in a sandbox of its own and on a wire, and 65,536 on the host's.
 func (s *Stage) SeveralSegments() int {
-	if s.Sandbox.Isolation() == sandbox.Namespace {
+	if s.cable != nil || s.Sandbox.Isolation() == sandbox.Namespace {
 		return 10_000
 	}
 	return 200_000

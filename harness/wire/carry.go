@@ -28,6 +28,15 @@ func (t *treatment) mark(fate evidence.Fate, note string) {
 	t.notes = append(t.notes, note)
 }
 
+// treat lets the faults say what becomes of a packet.
+func treat(faults []armed, p *Packet, raw []byte) treatment {
+	t := treatment{data: raw}
+	for _, f := range faults {
+		f.see(p, &t)
+	}
+	return t
+}
+
 // carry takes one packet from a side to the other.
 func (w *Wire) carry(from int, raw []byte) {
 	p := w.decoder.decode(w.sides[from].end, raw)
@@ -36,10 +45,7 @@ func (w *Wire) carry(from int, raw []byte) {
 		return
 	}
 	w.record.next()
-	t := treatment{data: raw}
-	for _, f := range w.faults {
-		f.see(p, &t)
-	}
+	t := treat(w.faults, p, raw)
 	w.record.add(from, p, raw, t.fate, strings.Join(t.notes, "; "))
 	switch {
 	case t.lost:

@@ -26,6 +26,19 @@ type armed interface {
 	shortfall() string
 }
 
+// armAll arms faults for a place where no packet can be held back.
+func armAll(faults []Fault) ([]armed, error) {
+	var list []armed
+	for _, f := range faults {
+		a := f.arm()
+		if a.holder() != nil {
+			return nil, fmt.Errorf("a scripted peer cannot have the fault %q: it is told of every packet at once", f)
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
 // onPick is a fault that does the same to each packet that is picked.
 type onPick struct {
 	verb      string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"tcpwitness/harness/evidence"
@@ -15,7 +16,9 @@ import (
 type PeerOptions struct {
 	// Plays is the end that the peer plays; the host plays the other one. Empty stands for [Server].
 	Plays string
-	// Limit, MTU, RTOMin and Settings are those of [Options], for the host.
+	// Limit, MTU, RTOMin and Settings are those of [Options], for the host. Faults happen between the two, in
+	// both directions, so that the host seems to behave in another way than it does: they are for showing that
+	// an expectation can fail. A fault that holds packets back is not possible.
 	Options
 }
 
@@ -38,6 +41,7 @@ type Peer struct {
 	closed      bool
 	buf         []byte
 	decoder     *decoder
+	faults      []armed
 	record      recorder
 	ignored     int
 	trouble     []string
@@ -56,8 +60,9 @@ func NewPeer(ctx context.Context, o PeerOptions) (*Peer, error) {
 	if o.Plays == "" {
 		o.Plays = Server
 	}
-	if len(o.Faults) > 0 {
-		return nil, errors.New("a scripted peer has no wire for faults: it sends what it is told")
+	faults, err := armAll(o.Faults)
+	if err != nil {
+		return nil, err
 	}
 	end := opposite(o.Plays)
 	host, device, err := newHost(ctx, layout{
@@ -68,7 +73,7 @@ func NewPeer(ctx context.Context, o PeerOptions) (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{
-		host: host, device: device, options: o, deadline: ctx,
+		host: host, device: device, options: o, deadline: ctx, faults: faults,
 		buf: make([]byte, maxPacket), decoder: newDecoder(), record: newRecorder(o.Options), changed: make(chan struct{}),
 	}
 	for i, a := range addresses(o.Plays) {
@@ -145,7 +150,25 @@ func (p *Peer) take(raw []byte) {
 		return
 	}
 	p.record.next()
-	p.record.add(0, packet, raw, "", "")
+	t := treat(p.faults, packet, raw)
+	p.record.add(0, packet, t.data, t.fate, strings.Join(t.notes, "; "))
+	if t.lost {
+		return
+	}
+	if t.fate != "" {
+		repeats := packet.Repeats
+		packet = p.decoder.read(p.host.End(), t.data)
+		packet.Repeats = repeats
+	}
+	for range 1 + t.copies {
+		p.arrived(packet, t.data)
+	}
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// arrived is told of each packet of the host that reaches the peer.
+func (p *Peer) arrived(packet *Packet, raw []byte) {
 	p.takeEcho(packet, raw)
 	if packet.IsTCP() {
 		if len(p.log) == maxLog {
@@ -163,8 +186,6 @@ func (p *Peer) take(raw []byte) {
 			c.unread = append(c.unread, len(p.log)-1)
 		}
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
 }
 
 // connectionOf finds the connection that a segment of the host belongs to. A SYN begins one that has nobody
@@ -193,9 +214,20 @@ func (p *Peer) send(raw []byte, note string) error {
 		return errors.New("the peer is closed")
 	}
 	p.record.next()
-	p.record.add(0, p.decoder.read(p.options.Plays, raw), raw, evidence.Injected, note)
-	if err := p.device.write(raw); err != nil {
-		return err
+	packet := p.decoder.read(p.options.Plays, raw)
+	t := treat(p.faults, packet, raw)
+	fate := evidence.Injected
+	if t.fate != "" {
+		fate, note = t.fate, strings.Join(t.notes, "; ")
+	}
+	p.record.add(0, packet, t.data, fate, note)
+	if t.lost {
+		return nil
+	}
+	for range 1 + t.copies {
+		if err := p.device.write(t.data); err != nil {
+			return err
+		}
 	}
 	p.drawing = true
 	p.drain()
@@ -222,7 +254,7 @@ func (p *Peer) troubled(err error) {
 func (p *Peer) Problems() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	problems := slices.Clone(p.trouble)
+	problems := append(slices.Clone(p.trouble), shortfalls(p.faults)...)
 	if s := p.record.shortfall(); s != "" {
 		problems = append(problems, s)
 	}

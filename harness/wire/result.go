@@ -39,16 +39,22 @@ func (w *Wire) Packets() []evidence.Packet {
 func (w *Wire) Problems() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	problems := slices.Clone(w.trouble)
-	for _, f := range w.faults {
-		if s := f.shortfall(); s != "" {
-			problems = append(problems, s)
-		}
-	}
+	problems := append(slices.Clone(w.trouble), shortfalls(w.faults)...)
 	if s := w.record.shortfall(); s != "" {
 		problems = append(problems, s)
 	}
 	return problems
+}
+
+// shortfalls are what faults were to do and did not.
+func shortfalls(faults []armed) []string {
+	var list []string
+	for _, f := range faults {
+		if s := f.shortfall(); s != "" {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // Interfaces are the two places where packets are seen. Their indexes are those of the packets' Interface.

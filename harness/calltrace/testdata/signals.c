@@ -57,6 +57,7 @@ static void jobs(void) { // job control as a shell sees it
 	int status;
 	pid_t child = fork();
 	if (child == 0) {
+		setpgid(0, 0); // in an orphaned group SIGTSTP does nothing
 		raise(SIGSTOP);
 		raise(SIGTSTP);
 		_exit(5);
