@@ -62,9 +62,12 @@ func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
 }
 
 const (
-	// patience is how long a scene may take in all. It bounds programs that hang and whose hanging cannot be
-	// shown otherwise; a right program does not need a tenth of it on a machine that is busy.
-	patience = 60 * time.Second
+	// patience is how long a scene may take in all. It is the last resort: a program that sleeps is given up
+	// much sooner (idleEnough), and so is one that only computes (enoughCPU). On a machine that is so busy that
+	// neither comes about, nothing is held against a program for minutes.
+	patience = 5 * time.Minute
+	// enoughCPU is the processor time that each process of a program may use in a scene.
+	enoughCPU = 20 * time.Second
 	// clearing is how long clearing up may take.
 	clearing = 30 * time.Second
 )
@@ -129,9 +132,13 @@ func (a *act) play(scene evidence.Scene) {
 
 // start starts the program.
 func (a *act) start(p program.Program, alter func(*evidence.Call) int) *program.Process {
+	limits := a.player.Limits
+	if limits.CPU == 0 {
+		limits.CPU = enoughCPU
+	}
 	process, err := p.Start(a.ctx, program.Start{
 		End: a.player.Role, IP: a.address.Addr(), Port: a.address.Port(), Enter: a.Sandbox.Enter,
-		Trace: a.theatre.Ability.Trace, Alter: alter, Limits: a.player.Limits,
+		Trace: a.theatre.Ability.Trace, Alter: alter, Limits: limits,
 	})
 	if err != nil {
 		a.fault("%v", err)
