@@ -13,6 +13,7 @@ import (
 var (
 	ping    = []byte("ping")
 	pong    = []byte("pong!")
+	lost    = []byte("lost on the way")
 	nothing = []byte{}
 	noError = sockets.Int(0)
 )

@@ -116,6 +116,9 @@ func (h *House) company(chapter string) (*company, error) {
 		}
 	case "server":
 		h.cast(c, evidence.Server, h.Settings.Server, h.Settings.ServerArgs)
+		if err := h.doubleForTheServer(c); err != nil {
+			return nil, err
+		}
 	case "client":
 		h.cast(c, evidence.Client, h.Settings.Client, h.Settings.ClientArgs)
 	}
@@ -139,6 +142,23 @@ func (h *House) cast(c *company, role, path, args string) {
 	for _, scene := range dialogue.Scenes(role) {
 		c.players[scene] = player
 	}
+}
+
+// doubleForTheServer has another reference server play the scenes for which the notes' own, which serves one
+// client and ends, has no part: those of a server that stays up and serves clients side by side.
+func (h *House) doubleForTheServer(c *company) error {
+	if h.Settings.Server != "" || h.Settings.Dialogue != dialogue.Default {
+		return nil
+	}
+	spoken, err := dialogue.Load("echo")
+	if err != nil {
+		return err
+	}
+	double := &stage.Player{
+		Theatre: h.theatre, Program: stage.ReferenceProgram("echo-server"), Dialogue: spoken, Role: evidence.Server, Kind: "reference",
+	}
+	c.players[evidence.SceneTwoClients], c.players[evidence.SceneManyClients] = double, double
+	return nil
 }
 
 func (c *company) scenes() []evidence.Scene {

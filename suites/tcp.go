@@ -64,12 +64,6 @@ var _ = Describe("tcp", Label("wire"), func() {
 		Expect(s.Conversation()).To(AcknowledgeEverything())
 	})
 
-	rule("tcp.checksum-valid", func(s *stage.Stage) {
-		s.WholeConversation()
-
-		Expect(s.Conversation()).To(HaveValidChecksums())
-	})
-
 	rule("tcp.respects-mss", func(s *stage.Stage) {
 		c := s.Connection()
 		long := pattern(s.SeveralSegments())

@@ -6,6 +6,7 @@ import (
 
 	. "tcpwitness/harness/match"
 	"tcpwitness/harness/stage"
+	"tcpwitness/harness/wire"
 )
 
 var _ = Describe("udp", Label("wire"), func() {
@@ -45,6 +46,18 @@ var _ = Describe("udp", Label("wire"), func() {
 
 		Expect(s.Server.Recv(d.Server, room)).To(HaveReturned(0))
 		Expect(s.Wire()).To(HaveDatagrams(nothing))
+	})
+
+	ruleOnWire("udp.lost-stays-lost", wire.Options{Faults: []wire.Fault{wire.Lose(wire.Nth(2, wire.Datagram))}}, func(s *stage.Stage) {
+		d := s.Datagrams()
+
+		s.Client.Sent(d.Client, ping)
+		s.Client.Sent(d.Client, lost)
+		s.Client.Sent(d.Client, pong)
+
+		Expect(s.Server.Recv(d.Server, room).Data).To(Equal(ping), "the first datagram to arrive")
+		Expect(s.Server.Recv(d.Server, room).Data).To(Equal(pong), "the second datagram to arrive")
+		Expect(s.At(client)).To(HaveDatagrams(ping, lost, pong))
 	})
 
 	rule("udp.connect-emits-nothing", func(s *stage.Stage) {
