@@ -155,6 +155,10 @@ func (t *Trace) Calls() []evidence.Call {
 	return t.journal.snapshot()
 }
 
+// Look shows every call recorded so far, in the order of entry, without copying them. The function must be
+// quick, must not change or keep the calls and must not use the Trace: the tracer waits for it.
+func (t *Trace) Look(see func(*evidence.Call)) { t.journal.look(see) }
+
 // Await waits until the condition holds for the calls so far. It is asked whenever a call is entered or
 // returns or falls asleep. It runs on the caller's goroutine, must not keep the slice, and may be asked
 // once for several changes. The error says what ended the wait: the context, or that the program has ended.

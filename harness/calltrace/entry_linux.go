@@ -40,7 +40,7 @@ func (tr *tracer) enter(th *thread) {
 	}
 	p := &th.call
 	*p = pending{
-		kind: kind, files: th.files, nr: info.nr, args: info.args, ip: info.ip, sp: info.sp, fd: -1, entry: evidence.Now(),
+		kind: kind, files: th.files, nr: info.nr, args: info.args, ip: info.ip, sp: info.sp, fd: -1, entry: tr.now,
 	}
 	tr.draft = evidence.Call{
 		End: tr.cmd.End, PID: th.process.pid, TID: th.tid, Op: kind.op, Name: kind.name, FD: int(int32(info.args[0])), Entry: p.entry,
@@ -189,7 +189,7 @@ func (tr *tracer) beginClone(th *thread, p *pending, c *evidence.Call) {
 // refuse makes the call fail, and records that.
 func (tr *tracer) refuse(th *thread, c *evidence.Call, errno unix.Errno) {
 	refuse(th.tid, errno)
-	c.Op, c.Result, c.Errno, c.Exit = evidence.OpRefused, -1, unix.ErrnoName(errno), evidence.Now()
+	c.Op, c.Result, c.Errno, c.Exit = evidence.OpRefused, -1, unix.ErrnoName(errno), tr.now
 	tr.note(th, c)
 }
 
@@ -198,7 +198,7 @@ func (tr *tracer) refuseForeign(th *thread) {
 	if tr.info.arch == nativeArch {
 		name = fmt.Sprintf("x32 system call %d", tr.info.nr&^x32Bit)
 	}
-	tr.refuse(th, &evidence.Call{Name: name, FD: -1, Entry: evidence.Now()}, unix.ENOSYS)
+	tr.refuse(th, &evidence.Call{Name: name, FD: -1, Entry: tr.now}, unix.ENOSYS)
 	tr.carryOn(th, 0)
 }
 

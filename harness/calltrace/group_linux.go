@@ -3,6 +3,8 @@
 package calltrace
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,13 +51,16 @@ func (g *group) remove(pid int) {
 	delete(g.members, pid)
 }
 
+// kill takes the processes in the order of their numbers, so that as a rule the first one does not see its
+// children die.
 func (g *group) kill(reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.killed {
 		g.killed, g.reason = true, reason
 	}
-	for pid, fd := range g.members {
+	for _, pid := range slices.Sorted(maps.Keys(g.members)) {
+		fd := g.members[pid]
 		if fd < 0 || unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == unix.ENOSYS {
 			unix.Kill(pid, unix.SIGKILL)
 		}

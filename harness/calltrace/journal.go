@@ -123,6 +123,14 @@ func (j *journal) snapshot() []evidence.Call {
 	return j.copyAll(make([]evidence.Call, 0, j.n))
 }
 
+func (j *journal) look(see func(*evidence.Call)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range j.n {
+		see(j.slot(i))
+	}
+}
+
 func (j *journal) copyAll(into []evidence.Call) []evidence.Call {
 	for i := len(into); i < j.n; i++ {
 		into = append(into, *j.slot(i))

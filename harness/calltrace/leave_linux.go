@@ -21,7 +21,7 @@ func (tr *tracer) leave(th *thread) {
 		tr.carryOn(th, 0) // killed meanwhile
 		return
 	}
-	at := evidence.Now()
+	at := tr.now
 	p := &th.call
 	th.inside = false
 	tr.giveBack(th, p)

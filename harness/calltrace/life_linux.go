@@ -88,7 +88,7 @@ func (tr *tracer) claim(maker *thread, tid int, flags uint64, name string) {
 	}
 	if flags&unix.CLONE_THREAD == 0 {
 		p = tr.addProcess(tid)
-		now := evidence.Now()
+		now := tr.now
 		tr.note(maker, &evidence.Call{
 			Op: evidence.OpFork, Name: name, FD: -1, Result: tid, Child: tid, Entry: now, Exit: now,
 			SharesFiles: f == maker.files,
@@ -179,7 +179,7 @@ func (tr *tracer) executed(th *thread) {
 	clear(f.closing)
 	clear(f.watched)
 	f.making, f.crowded = 0, false
-	now := evidence.Now()
+	now := tr.now
 	th.last = tr.note(th, &evidence.Call{Op: evidence.OpExec, Name: "execve", FD: -1, Entry: now, Exit: now})
 	for _, fd := range f.between(0, ^uint64(0)) {
 		if kind, _ := tr.proc.look(th.tid, fd); kind != descriptorNone {
@@ -207,7 +207,7 @@ func (tr *tracer) exiting(th *thread) {
 	p.ending++
 	p.left(th)
 	if p.ending == p.threads {
-		p.began = evidence.Now()
+		p.began = tr.now
 		if !p.dying {
 			p.dying = true
 			tr.dying++
@@ -279,7 +279,7 @@ func (tr *tracer) ownTable(th *thread) {
 
 // processEnded is the end of a process: its first thread is told to have ended when all others have.
 func (tr *tracer) processEnded(p *process, e *event) {
-	now := evidence.Now()
+	now := tr.now
 	began := p.began
 	if began == 0 {
 		began = now

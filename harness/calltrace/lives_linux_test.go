@@ -118,6 +118,9 @@ func TestExecFromAnotherThread(t *testing.T) {
 	if closed := r.one(t, evidence.OpClose); closed.Name != "exec" || closed.FD != 3 {
 		t.Errorf("closed by exec: %+v", closed)
 	}
+	if exit := r.one(t, evidence.OpExit); exit.Entry >= exit.Exit || r.ending.CPU == 0 {
+		t.Errorf("the last thread is not counted as such: %+v, processor time %v", exit, r.ending.CPU)
+	}
 }
 
 func TestFirstThreadEndsBeforeTheOthers(t *testing.T) {

@@ -33,7 +33,7 @@ func play(role string) int {
 	}
 	path := os.Getenv(programVariable)
 	if role == "dies" {
-		return die()
+		return die(path)
 	}
 	trace, err := Start(context.Background(), Command{End: evidence.Server, Path: path, Args: []string{path, "20"}, Stderr: os.Stderr})
 	if err != nil {
@@ -51,18 +51,17 @@ func play(role string) int {
 	return 0
 }
 
-// die ends this process while it traces a program with a child. Both only sleep: a program that makes a
-// traced call without its tracer fails anyway.
-func die() int {
-	trace, err := Start(context.Background(), Command{
-		End: evidence.Server, Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 1000 & wait"},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return 1
+// die ends this process while it traces a program that is blocked: one that makes a new call without its
+// tracer fails anyway.
+func die(path string) int {
+	trace, err := Start(context.Background(), Command{End: evidence.Server, Path: path, Args: []string{path, "restart"}})
+	if err == nil {
+		err = trace.Await(context.Background(), func(calls []evidence.Call) bool {
+			last := calls[len(calls)-1]
+			return last.Op == evidence.OpRecv && last.Blocked
+		})
 	}
-	exec, err := trace.AwaitCall(context.Background(), func(c *evidence.Call) bool { return c.Op == evidence.OpExec && c.PID != trace.PID() })
-	fmt.Println(trace.PID(), exec.PID, err)
+	fmt.Println(trace.PID(), err)
 	return 0
 }
 
@@ -85,10 +84,10 @@ func forbid(nr int) error {
 	return nil
 }
 
-func playAs(t *testing.T, role string, attr *syscall.SysProcAttr) string {
+func playAs(t *testing.T, role, program string, attr *syscall.SysProcAttr) string {
 	t.Helper()
 	command := exec.CommandContext(deadline(t), os.Args[0])
-	command.Env = append(os.Environ(), roleVariable+"="+role, programVariable+"="+compiled(t, "pingpong.c"))
+	command.Env = append(os.Environ(), roleVariable+"="+role, programVariable+"="+compiled(t, program))
 	command.Dir = "/"
 	command.SysProcAttr = attr
 	out, err := command.CombinedOutput()
@@ -125,7 +124,7 @@ func TestAsNobody(t *testing.T) {
 }
 
 func TestInUserNamespace(t *testing.T) {
-	got := playAs(t, "plain", &syscall.SysProcAttr{
+	got := playAs(t, "plain", "pingpong.c", &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
@@ -137,43 +136,40 @@ func TestInUserNamespace(t *testing.T) {
 
 // TestNothingOutlivesTheTracer ends a tracing process without any care.
 func TestNothingOutlivesTheTracer(t *testing.T) {
-	var first, child int
-	out := playAs(t, "dies", nil)
-	if n, err := fmt.Sscan(out, &first, &child); n != 2 {
+	var pid int
+	out := playAs(t, "dies", "signals.c", nil)
+	if _, err := fmt.Sscan(out, &pid); err != nil {
 		t.Fatalf("%q: %v", out, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for _, pid := range []int{first, child} {
-		gone := false
-		for !gone && ctx.Err() == nil {
-			var b [512]byte
-			state := threadState(readProc(pid, "stat", b[:]))
-			gone = state == 0 || state == 'Z' || state == 'X'
+	for end := time.Now().Add(20 * time.Second); ; {
+		var b [512]byte
+		switch threadState(readProc(pid, "stat", b[:])) {
+		case 0, 'Z', 'X':
+			return
 		}
-		if !gone {
-			t.Errorf("process %d is still there", pid)
+		if time.Now().After(end) {
 			unix.Kill(pid, unix.SIGKILL)
+			t.Fatalf("process %d is still there", pid)
 		}
 	}
 }
 
 func TestWherePtraceIsForbidden(t *testing.T) {
-	got := playAs(t, "forbidden ptrace", nil)
+	got := playAs(t, "forbidden ptrace", "pingpong.c", nil)
 	if !strings.HasPrefix(got, "unavailable true: ") || !strings.Contains(got, "ptrace") {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestWhereSeccompIsForbidden(t *testing.T) {
-	got := playAs(t, "forbidden seccomp", nil)
+	got := playAs(t, "forbidden seccomp", "pingpong.c", nil)
 	if !strings.HasPrefix(got, "unavailable true: ") || !strings.Contains(got, "seccomp") {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestWhereProcessVMReadIsForbidden(t *testing.T) {
-	if got := playAs(t, "forbidden process_vm_readv", nil); got != playedWell {
+	if got := playAs(t, "forbidden process_vm_readv", "pingpong.c", nil); got != playedWell {
 		t.Errorf("%q, want %q", got, playedWell)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"tcpwitness/harness/evidence"
 )
 
 // A call that a signal interrupts returns with one of these to the kernel's signal code, which makes it
@@ -88,7 +86,7 @@ func (tr *tracer) atHandler(th *thread) {
 // suspend keeps a call that may be made again.
 func (tr *tracer) suspend(th *thread) {
 	p := th.call
-	p.returned = evidence.Now()
+	p.returned = tr.now
 	th.suspended = append(th.suspended, &p)
 	if len(th.suspended) > maxSuspended {
 		tr.interrupted(th.suspended[0])

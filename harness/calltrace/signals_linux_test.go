@@ -9,32 +9,43 @@ import (
 	"tcpwitness/harness/evidence"
 )
 
-// signalled runs a mode of signals.c. Whenever a call is blocked the next signal is sent, until there is
-// none left.
+// signalled runs a mode of signals.c. Whenever a call is blocked, or the program is stopped, the next signal
+// is sent, until there is none left. A negative one goes to the first thread alone.
 func signalled(t testing.TB, mode string, signals ...unix.Signal) ran {
 	t.Helper()
 	path := compiled(t, "signals.c")
 	trace, output := start(t, Command{Path: path, Args: []string{path, mode}})
-	for i, s := range signals {
-		blocked := func(calls []evidence.Call) bool {
-			last := -1
-			for j, c := range calls {
-				if c.Op == evidence.OpRecv || c.Op == evidence.OpWait {
-					last = j
-				}
+	blocked := func(calls []evidence.Call) bool {
+		last := -1
+		for j, c := range calls {
+			if c.Op == evidence.OpRecv || c.Op == evidence.OpWait {
+				last = j
 			}
-			return last >= 0 && calls[last].Blocked && !calls[last].Returned()
 		}
-		if i > 0 && signals[i-1] == unix.SIGSTOP {
-			awaitState(t, trace.PID(), 't') // it stands
-		} else if err := trace.Await(deadline(t), blocked); err != nil {
-			t.Fatalf("%v\n%s", err, listing(trace.Calls()))
+		return last >= 0 && calls[last].Blocked && !calls[last].Returned()
+	}
+	stopped := false
+	for _, s := range signals {
+		if !stopped {
+			if err := trace.Await(deadline(t), blocked); err != nil {
+				t.Fatalf("%v\n%s", err, listing(trace.Calls()))
+			}
 		}
-		if err := unix.Kill(trace.PID(), s); err != nil {
+		send := func() error { return unix.Kill(trace.PID(), s) }
+		if s < 0 {
+			send = func() error { return unix.Tgkill(trace.PID(), trace.PID(), -s) }
+		}
+		if err := send(); err != nil {
 			t.Fatal(err)
 		}
-		if s == unix.SIGCONT {
-			awaitState(t, trace.PID(), 'S')
+		switch s {
+		case unix.SIGSTOP:
+			awaitState(t, trace.PID(), 't')
+			stopped = true
+		case unix.SIGCONT:
+			if stopped = false; mode != "traps" { // which goes on at once
+				awaitState(t, trace.PID(), 'S')
+			}
 		}
 	}
 	ending, err := trace.Wait(deadline(t))
@@ -77,6 +88,8 @@ func TestSignals(t *testing.T) {
 		{"poll stopped and continued", "polls", []unix.Signal{stop, cont, stop, cont, usr1}, []string{"poll EINTR", "write", "poll"}},
 		{"signal with a value", "info", nil, []string{"write", "recvfrom"}},
 		{"SIGTRAP of its own", "traps", []unix.Signal{unix.SIGTRAP}, []string{"recvfrom", "write"}},
+		{"SIGTRAP right behind another signal", "traps", []unix.Signal{stop, -unix.SIGWINCH, unix.SIGTRAP, cont}, []string{"recvfrom", "write"}},
+		{"the same call in the handler", "same", []unix.Signal{usr1}, []string{"recvfrom", "write", "recvfrom"}},
 		{"signal to a thread in no call", "thread", []unix.Signal{usr1}, []string{"recvfrom", "write"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -100,6 +113,9 @@ func TestSignals(t *testing.T) {
 			}
 			if !slices.Equal(got, test.want) {
 				t.Errorf("got %q, want %q\n%s", got, test.want, listing(r.calls))
+			}
+			if received := r.only(evidence.OpRecv); test.mode == "same" && received[0].Exit < received[1].Exit {
+				t.Errorf("the handler's call was taken for the interrupted one\n%s", listing(r.calls))
 			}
 		})
 	}

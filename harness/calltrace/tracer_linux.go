@@ -24,7 +24,8 @@ type tracer struct {
 	memory memory
 	proc   proc
 	info   syscallInfo
-	status int32 // of the last wait
+	status int32         // of the last wait
+	now    evidence.Time // when the events were taken that are being served
 	usage  unix.Rusage
 	buffer []byte // for data of calls and what else is read, with room for other structures at its end
 	vector []iovec
@@ -94,6 +95,7 @@ func (tr *tracer) run(started chan<- error) {
 		started <- err
 		return
 	}
+	tr.now = evidence.Now()
 	started <- nil
 	quietStops()
 	t.err = tr.loop()
@@ -132,9 +134,15 @@ func (tr *tracer) lastEvent(tid int) event {
 // loop serves stops until nothing traced is left.
 func (tr *tracer) loop() error {
 	var queue []event
-	var turn turn
+	turn := tr.now
 	for {
-		turn.yield()
+		// A goroutine that the scheduler has not had in its hands for 10 ms is preempted by a signal, its
+		// processor is taken away, and from then on the runtime looks at it every 20 µs: a quarter of the
+		// time of a busy trace. Who comes first is left alone.
+		if tr.now.Sub(turn) > often {
+			runtime.Gosched()
+			turn = tr.now
+		}
 		tid, errno := tr.wait(false)
 		switch errno {
 		case 0:
@@ -155,25 +163,14 @@ func (tr *tracer) loop() error {
 			}
 			queue = append(queue, tr.lastEvent(tid))
 		}
+		tr.now = evidence.Now() // after all of them have stopped
 		for i := range queue {
 			tr.serve(&queue[i])
 		}
 	}
 }
 
-// turn is when the scheduler last had the tracer's goroutine in its hands.
-type turn struct{ last time.Time }
-
-// yield gives it back now and then. The scheduler preempts a goroutine that it has not had for 10 ms, by a
-// signal, takes its processor away, and looks at it every 20 µs from then on: a quarter of the time of a
-// busy trace. Who comes first is left alone.
-func (t *turn) yield() {
-	const often = 4 * time.Millisecond
-	if now := time.Now(); now.Sub(t.last) > often {
-		runtime.Gosched()
-		t.last = now
-	}
-}
+const often = 4 * time.Millisecond
 
 // serve deals with one event and lets the thread go on.
 func (tr *tracer) serve(e *event) {

@@ -70,6 +70,16 @@ line" "(deleted)" ".lifted-1" "x (deleted)"; mkdir ".lifted-2"; echo x > ".lifte
 
 // Folders in folders, deeper than any path can be and than there are descriptors.
 func TestDeepFolder(t *testing.T) {
+	few := unix.Rlimit{Cur: 500}
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil {
+		t.Fatal(err)
+	}
+	few.Max = own.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &own)
 	eachWay(t, func(t *testing.T, g *ground) {
 		o := g.run(inC(t, `int main() { char name[201]; memset(name, 'd', 200); name[200] = 0;
 			for (int i = 0; i < 3000; i++) { if (mkdir(name, 0700) || chdir(name)) return 1; close(open("f", O_CREAT, 0)); }

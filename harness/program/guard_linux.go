@@ -72,9 +72,9 @@ func (g *guard) spare(im *image) {
 }
 
 // add adds the step that puts the filter into force for the process and all that it starts.
-func (g *guard) add(im *image) {
+func (g *guard) add(im *image) (step int) {
 	program := im.words(uint64(len(g.filter())), g.place(im)) // struct sock_fprog
-	im.add(unix.SYS_PRCTL, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, program)
+	return im.add(unix.SYS_PRCTL, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, program)
 }
 
 // place is the address of the filter in the image.

@@ -41,11 +41,10 @@ const keptOfRoot = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DA
 // With no_new_privs executing a program does not give anything back, to root neither.
 func addPrivileges(im *image) {
 	im.add(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	im.add(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 	header := binary.LittleEndian.AppendUint32(nil, unix.LINUX_CAPABILITY_VERSION_3)
 	header = binary.LittleEndian.AppendUint32(header, 0)
 	sets := func(capabilities uint64) uint64 {
-		var data []byte
+		var data []byte // without inheritable ones there are no ambient ones
 		for _, half := range []uint32{uint32(capabilities), uint32(capabilities >> 32)} {
 			data = binary.LittleEndian.AppendUint32(data, half) // effective
 			data = binary.LittleEndian.AppendUint32(data, half) // permitted

@@ -187,6 +187,14 @@ func (p *Process) Traced() (traced bool, why string) {
 	return p.whyNotTraced == "", p.whyNotTraced
 }
 
+// Look shows every call recorded up to now without copying them; see calltrace.Trace.Look. It shows none where
+// the program is not traced.
+func (p *Process) Look(see func(*evidence.Call)) {
+	if l, ok := p.runner.(interface{ look(func(*evidence.Call)) }); ok {
+		l.look(see)
+	}
+}
+
 // Calls are the calls recorded up to now, in the order in which they were entered; nil where the program is
 // not traced.
 func (p *Process) Calls() []evidence.Call { return p.runner.calls() }

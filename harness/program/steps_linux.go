@@ -3,6 +3,7 @@
 package program
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,15 +12,18 @@ import (
 )
 
 // addProgram adds what a process does between being forked and being the program, whether it is traced or
-// not: everything that only a process can do to itself. It yields the step that executes, whose failure the
-// caller has to deal with.
-func (l *launch) addProgram(im *image, guard *guard) (exec int) {
+// not: everything that only a process can do to itself. It yields the steps whose failure the caller has to
+// deal with: the one that executes, and the one that puts the guard into force, -1 without a guard.
+//
+// Here is the place for whatever else is to bind the program and not its keeper, such as Landlock.
+func (l *launch) addProgram(im *image, guard *guard) (exec, guarded int) {
 	// Should memory run out, it is the program that has to go.
 	addWrite(im, "/proc/self/oom_score_adj", im.text("1000"), 4)
 	im.add(unix.SYS_SETSID) // a session and a process group of its own
 	addPrivileges(im)
+	guarded = -1
 	if guard != nil {
-		guard.add(im)
+		guarded = guard.add(im)
 	}
 	addSignals(im)
 	im.add(unix.SYS_UMASK, 0o022)
@@ -29,8 +33,14 @@ func (l *launch) addProgram(im *image, guard *guard) (exec int) {
 	for fd := uint64(fdReport); fd <= fdImage; fd++ { // for kernels before 5.11
 		im.add(unix.SYS_FCNTL, fd, unix.F_SETFD, unix.FD_CLOEXEC)
 	}
-	return im.add(unix.SYS_EXECVE, im.text(l.path), im.texts(l.argv), im.texts(l.env))
+	return im.add(unix.SYS_EXECVE, im.text(l.path), im.texts(l.argv), im.texts(l.env)), guarded
 }
+
+// unguarded is reported in the place of an errno where the program could not be guarded.
+const unguarded = 1
+
+// errUnguarded is what the harness then says; the program has not begun.
+var errUnguarded = errors.New("neither pid namespaces nor seccomp are available to keep the program from ending others")
 
 // numberSize is the size of a number as addNumber reads it.
 const numberSize = 8

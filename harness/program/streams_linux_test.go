@@ -115,6 +115,25 @@ func TestOutputGivenAway(t *testing.T) {
 	})
 }
 
+// What stands in the pipe when the processes are gone is taken, also when nobody has read it yet.
+func TestLeftInThePipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	nothing := func() {}
+	s := &stream{file: r, kept: mib, limit: -1, changed: nothing, over: nothing, done: make(chan struct{})}
+	close(s.done) // its goroutine was told to end before it read
+	if _, err := w.WriteString("last words"); err != nil {
+		t.Fatal(err)
+	}
+	s.finish()
+	if data, cut := s.snapshot(); string(data) != "last words" || cut != 0 {
+		t.Errorf("%q, %d", data, cut)
+	}
+}
+
 // A grandchild that keeps the output open delays nothing.
 func TestOutputKeptOpen(t *testing.T) {
 	eachWay(t, func(t *testing.T, g *ground) {

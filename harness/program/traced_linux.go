@@ -48,10 +48,13 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	if r.nest == nil {
 		watch = newGuard()
 	}
-	exec := l.addProgram(im, watch)
+	exec, guarded := l.addProgram(im, watch)
 	// The status says why it could not be executed: the low byte of -errno.
 	exit := im.add(unix.SYS_EXIT_GROUP, 0)
 	im.steps[exec].into = argumentAt(exit, 0)
+	if guarded >= 0 {
+		im.steps[guarded].failed = im.add(unix.SYS_EXIT_GROUP, unguarded)
+	}
 	file, err := im.file()
 	if err == nil {
 		defer file.Close()
@@ -87,7 +90,14 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	})
 	defer untie()
 	_, err = r.trace.AwaitCall(context.Background(), func(c *evidence.Call) bool { return c.Op == evidence.OpExec && c.N > 1 })
-	go r.follow(l.path, err == nil)
+	executed := err == nil
+	if !executed {
+		if end, _ := r.trace.Wait(context.Background()); end.Status.Exited() && end.Status.ExitStatus() == unguarded {
+			r.release()
+			return nil, errUnguarded
+		}
+	}
+	go r.follow(l.path, executed)
 	return r, nil
 }
 
@@ -175,6 +185,17 @@ var calledAs = map[evidence.Op]string{
 
 // calls leaves out the exec of the steps before the program.
 func (r *traced) calls() []evidence.Call { return withoutLaunch(r.trace.Calls()) }
+
+// look leaves the exec of the steps out too.
+func (r *traced) look(see func(*evidence.Call)) {
+	first := true
+	r.trace.Look(func(c *evidence.Call) {
+		if !first || c.Op != evidence.OpExec {
+			see(c)
+		}
+		first = false
+	})
+}
 
 func withoutLaunch(calls []evidence.Call) []evidence.Call {
 	if len(calls) > 0 && calls[0].Op == evidence.OpExec {

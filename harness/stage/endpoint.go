@@ -112,7 +112,7 @@ func (p *Pending) Result() Result {
 		r.call = p.Call()
 		return r
 	case <-p.end.stage.ctx.Done():
-		p.end.stage.timedOut("%s to return", p.Call())
+		p.end.stage.timedOut("a call to return: %s", p.Call())
 		return Result{}
 	}
 }

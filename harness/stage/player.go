@@ -184,8 +184,9 @@ func (a *act) take(process *program.Process) {
 	a.run.Outcomes = append(a.run.Outcomes, *outcome)
 }
 
-// renumber brings the calls of both ends into one order.
+// renumber brings the calls of both ends, and the starts of the program, into the order in which they were.
 func renumber(run *evidence.Run) {
+	slices.SortStableFunc(run.Outcomes, func(x, y evidence.Outcome) int { return int(x.Started - y.Started) })
 	slices.SortStableFunc(run.Calls, func(x, y evidence.Call) int { return int(x.Entry - y.Entry) })
 	for i := range run.Calls {
 		run.Calls[i].N = i + 1

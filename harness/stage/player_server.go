@@ -34,12 +34,14 @@ func (a *act) playServer(scene evidence.Scene) {
 	case evidence.ScenePlain:
 		a.plainClients()
 	case evidence.SceneByteByByte:
-		a.goodClient(visit{piecemeal: true})
-		a.endsOrRests()
+		if a.goodClient(visit{piecemeal: true}); !a.over {
+			a.endsOrRests()
+		}
 	case evidence.SceneFullMessage:
 		n, _ := a.player.Dialogue.MaxText()
-		a.goodClient(visit{text: fullText(n)})
-		a.endsOrRests()
+		if a.goodClient(visit{text: fullText(n)}); !a.over {
+			a.endsOrRests()
+		}
 	case evidence.SceneSilent:
 		a.badClient(func(c *guest) { a.Client.close(c) })
 	case evidence.SceneResetBefore:
@@ -55,9 +57,13 @@ func (a *act) playServer(scene evidence.Scene) {
 		if first != nil && second != nil {
 			a.rests()
 			a.converses(second, visit{})
-			a.converses(first, visit{})
+			if !a.over { // else serving the first would set it going again
+				a.converses(first, visit{})
+			}
 		}
-		a.endsOrRests()
+		if !a.over {
+			a.endsOrRests()
+		}
 	case evidence.SceneManyClients:
 		a.manyClients()
 	case evidence.SceneRestart:
@@ -205,30 +211,48 @@ func fullText(n int) string {
 	return string(text)
 }
 
-// converses plays the whole exchange on a connection, and the close.
+// converses plays the whole exchange on a connection, and the close. It stops where the program does nothing
+// more: what the harness did then, such as closing, could set it going again.
 func (a *act) converses(c *guest, v visit) {
 	a.script.Lines = append(a.script.Lines, c.lines...)
 	d := a.player.Dialogue
-	if d.First == evidence.Server {
-		a.hears(c, len(c.script.Reply))
+	steps := []func(){
+		func() {
+			if d.First == evidence.Server {
+				a.hears(c, len(c.script.Reply))
+			}
+		},
+		func() {
+			if v.piecemeal {
+				a.saysPiecemeal(a.Client, c.socket, c.script.Message)
+			} else {
+				a.says(c, c.script.Message)
+			}
+		},
+		func() {
+			if d.HalfClose || d.Framing.Kind == evidence.FramingEnd {
+				a.Client.Shutdown(c.socket, syscall.SHUT_WR)
+			}
+		},
+		func() {
+			if d.First != evidence.Server && d.Framing.Kind != evidence.FramingEnd {
+				a.hears(c, len(c.script.Reply))
+			}
+		},
+		func() {
+			if v.staysOpen {
+				a.hears(c, all)
+			}
+		},
+		func() { a.Client.Shutdown(c.socket, syscall.SHUT_WR) },
+		func() { a.hears(c, all) },
+		func() { a.Client.close(c) },
 	}
-	if v.piecemeal {
-		a.saysPiecemeal(a.Client, c.socket, c.script.Message)
-	} else {
-		a.says(c, c.script.Message)
+	for _, step := range steps {
+		if step(); a.over {
+			return
+		}
 	}
-	if d.HalfClose || d.Framing.Kind == evidence.FramingEnd {
-		a.Client.Shutdown(c.socket, syscall.SHUT_WR)
-	}
-	if d.First != evidence.Server && len(c.script.Reply) > 0 && d.Framing.Kind != evidence.FramingEnd {
-		a.hears(c, len(c.script.Reply))
-	}
-	if v.staysOpen {
-		a.hears(c, all)
-	}
-	a.Client.Shutdown(c.socket, syscall.SHUT_WR)
-	a.hears(c, all)
-	a.Client.close(c)
 }
 
 // says sends all of a message.
@@ -288,14 +312,17 @@ func (a *act) plainClients() {
 		clients = plainClients
 	}
 	for range clients {
-		if !a.goodClient(visit{}) {
+		if !a.goodClient(visit{}) || a.over {
 			break
 		}
 	}
+	if a.over {
+		return
+	}
+	a.endsOrRests()
 	if a.script.StaysUp && !a.over {
 		a.fill()
 	}
-	a.endsOrRests()
 }
 
 // fill makes a server that stays up print so much that what it printed before must have left its buffer. It
@@ -305,11 +332,11 @@ func (a *act) fill() {
 		enough = 160 << 10 // more than twice what buffers hold
 		long   = 1000      // bytes of text, where there is room
 	)
-	a.rests()
 	said := string(a.current().Stdout())
 	if !slices.ContainsFunc(a.script.Lines, func(l evidence.Line) bool { return !hasLine(said, l.Text) }) {
 		return
 	}
+	a.mark(evidence.MarkSceneEnd) // only the output is still to come
 	connections, lines := len(a.script.Connections), len(a.script.Lines)
 	text := a.player.Dialogue.Text("filling")
 	if n, bounded := a.player.Dialogue.MaxText(); a.player.Dialogue.FixedText == "" {
@@ -357,15 +384,16 @@ func (a *act) badClient(misbehave func(c *guest)) {
 		a.awaits(a.current().Done(), 0)
 		return
 	}
-	a.goodClient(visit{})
-	a.endsOrRests()
+	if a.goodClient(visit{}); !a.over {
+		a.endsOrRests()
+	}
 }
 
 // manyClients serves client after client and counts the open descriptors in between.
 func (a *act) manyClients() {
 	for range manyCounts {
 		for range fewClients {
-			if !a.goodClient(visit{}) {
+			if !a.goodClient(visit{}) || a.over {
 				return
 			}
 		}
@@ -373,14 +401,14 @@ func (a *act) manyClients() {
 			return
 		}
 		a.script.Descriptors = append(a.script.Descriptors, evidence.DescriptorCount{
-			Clients: len(a.script.Connections), Open: take(a.pids(a.current())).descriptors,
+			Clients: len(a.script.Connections), Open: take(survey(a.current()).pids).descriptors,
 		})
 	}
 }
 
 // restart has the server close a connection first, and starts it again at once.
 func (a *act) restart() {
-	if !a.goodClient(visit{staysOpen: true}) {
+	if !a.goodClient(visit{staysOpen: true}) || a.over {
 		return
 	}
 	if a.script.StaysUp {
@@ -391,6 +419,7 @@ func (a *act) restart() {
 	}
 	a.over = false
 	a.serve()
-	a.goodClient(visit{})
-	a.endsOrRests()
+	if a.goodClient(visit{}); !a.over {
+		a.endsOrRests()
+	}
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"slices"
 	"time"
 
 	"tcpwitness/harness/evidence"
@@ -80,8 +81,8 @@ type watcher struct {
 	act   *act
 	last  census
 	since time.Time // of the last sign of life
-	asks  int
-	calls int
+	calls int       // seen at the last sign of life
+	spun  int       // seen when spinning was last looked for
 }
 
 // stalled says whether the program can do nothing more by itself: it has ended, every thread sleeps until
@@ -91,26 +92,22 @@ func (w *watcher) stalled() bool {
 	if ended(process) {
 		return true
 	}
-	pids := w.act.pids(process)
-	now := take(pids)
+	seen := survey(process)
+	now := take(seen.pids)
 	before := w.last
 	w.last = now
 	if now.threads == 0 {
 		return false
 	}
-	if now.asleep && now.forGood && now.same(before) && !w.act.receivesWithLimit(process) {
+	if now.asleep && now.forGood && now.same(before) && !seen.limited {
 		return true
 	}
-	if !now.asleep {
-		w.since = time.Now()
+	if !now.asleep || seen.calls != w.calls {
+		w.calls, w.since = seen.calls, time.Now()
 	}
-	w.asks++
-	if w.asks%16 == 0 {
-		calls := process.Calls()
-		if len(calls) != w.calls {
-			w.calls, w.since = len(calls), time.Now()
-		}
-		if _, n := evidence.Spin(calls); n > 0 {
+	if seen.calls-w.spun >= evidence.SpinCalls {
+		w.spun = seen.calls
+		if _, n := evidence.Spin(seen.latest()); n > 0 {
 			return true
 		}
 	}
@@ -126,41 +123,52 @@ func ended(process *program.Process) bool {
 	}
 }
 
-// pids are the program's processes that are there now.
-func (a *act) pids(process *program.Process) []int {
+// surveyed is what the record of a program's calls says of it now.
+type surveyed struct {
+	pids  []int // processes that are there
+	calls int
+	// limited says that a blocking call may be ended by a time limit that does not show in its arguments:
+	// SO_RCVTIMEO or SO_SNDTIMEO. Without a trace that is not known, and so taken for granted.
+	limited bool
+	recent  [4 * evidence.SpinCalls]evidence.Call
+}
+
+// latest are the last calls, in the order of entry.
+func (s *surveyed) latest() []evidence.Call {
+	if s.calls <= len(s.recent) {
+		return s.recent[:s.calls]
+	}
+	at := s.calls % len(s.recent)
+	return append(slices.Clone(s.recent[at:]), s.recent[:at]...)
+}
+
+func survey(process *program.Process) *surveyed {
+	traced, _ := process.Traced()
+	s := &surveyed{limited: !traced}
 	alive := map[int]bool{process.PID(): true}
-	for _, c := range process.Calls() {
+	process.Look(func(c *evidence.Call) {
+		s.recent[s.calls%len(s.recent)] = *c
+		s.calls++
 		switch c.Op {
 		case evidence.OpFork:
 			alive[c.Child] = true
 		case evidence.OpExit:
 			delete(alive, c.PID)
-		}
-	}
-	pids := make([]int, 0, len(alive))
-	for pid := range alive {
-		if pid > 0 {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// receivesWithLimit says whether a blocking call of the program may be ended by a time limit that does not
-// show in its arguments: SO_RCVTIMEO and SO_SNDTIMEO. Without a trace that is not known.
-func (a *act) receivesWithLimit(process *program.Process) bool {
-	if traced, _ := process.Traced(); !traced {
-		return true
-	}
-	for _, c := range process.Calls() {
-		if c.Op == evidence.OpSetOption && c.Level == solSocket {
-			switch c.Option {
-			case soRcvTimeO, soSndTimeO, soRcvTimeONew, soSndTimeONew:
-				return true
+		case evidence.OpSetOption:
+			if c.Level == solSocket {
+				switch c.Option {
+				case soRcvTimeO, soSndTimeO, soRcvTimeONew, soSndTimeONew:
+					s.limited = true
+				}
 			}
 		}
+	})
+	for pid := range alive {
+		if pid > 0 {
+			s.pids = append(s.pids, pid)
+		}
 	}
-	return false
+	return s
 }
 
 // Options of Linux (asm-generic/socket.h).
@@ -179,7 +187,7 @@ func (a *act) rests() bool {
 		if ended(a.current()) {
 			return true
 		}
-		now := take(a.pids(a.current()))
+		now := take(survey(a.current()).pids)
 		same := now.threads > 0 && now.same(before)
 		before = now
 		return same

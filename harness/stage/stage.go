@@ -214,11 +214,17 @@ func (s *Stage) Finish(ctx context.Context) *evidence.Run {
 	return &s.run
 }
 
+// unspecified is an address of family AF_UNSPEC: to connect to it ends a connection (POSIX connect).
+var unspecified = make(sockets.SockAddr, 16)
+
 // clear closes what the spec left open and sees blocked calls return.
 func (s *Stage) clear(ctx context.Context) {
 	var kernel sockets.Kernel
 	for _, fd := range s.leftOpen() {
 		kernel.Shutdown(fd, syscall.SHUT_RDWR) // wakes whoever is blocked on it
+		if s.cable != nil {
+			kernel.Connect(fd, unspecified) // wakes a connect in SYN-RECEIVED, which a shutdown does not
+		}
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -20,9 +20,15 @@ static char byte;
 static sigjmp_buf back;
 static volatile sig_atomic_t got;
 
+static ssize_t receive(void) { return recv(pair[0], &byte, 1, 0); }
+
 static void feed(int signal) {
 	got++;
 	if (write(pair[1], "x", 1) != 1) _exit(70);
+}
+
+static void feed_and_take(int signal) { // makes the very call that was interrupted
+	if (write(pair[1], "xy", 2) != 2 || receive() != 1) _exit(81);
 }
 
 static void count(int signal) { got++; }
@@ -39,8 +45,6 @@ static void expect(ssize_t result, int errnum) {
 		_exit(72);
 	}
 }
-
-static ssize_t receive(void) { return recv(pair[0], &byte, 1, 0); }
 
 static void *receive_in_thread(void *arg) {
 	expect(receive(), 0);
@@ -84,6 +88,9 @@ int main(int argc, char **argv) {
 		handle(SIGUSR1, feed, SA_RESTART);
 		expect(receive(), 0);
 		if (got != 1) return 78;
+	} else if (!strcmp(mode, "same")) {
+		handle(SIGUSR1, feed_and_take, SA_RESTART);
+		expect(receive(), 0);
 	} else if (!strcmp(mode, "altstack")) {
 		stack_t other = {.ss_sp = malloc(SIGSTKSZ), .ss_size = SIGSTKSZ};
 		sigaltstack(&other, 0);
