@@ -14,7 +14,7 @@ func expectAlive(s *stage.Stage, peer *Peer, accepted *stage.Socket) {
 	next := peer.Next()
 	peer.Send(PSH|ACK, Payload(ping))
 	Expect(peer).To(ReceiveSegment(ACK, Ack(next+uint32(len(ping)))), "the connection should live: what is sent on it is acknowledged")
-	Expect(s.Server.Recv(accepted, room).Data).To(Equal(ping), "the connection should live: what the server receives")
+	Expect(s.Server.Recv(accepted, room).Data).To(BeTheBytes(ping), "the connection should live: what the server receives")
 	s.Server.Sent(accepted, pong)
 	Expect(peer).To(ReceiveSegment(PSH|ACK, Payload(pong)), "the connection should live: what the server sends")
 }

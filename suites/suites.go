@@ -68,14 +68,15 @@ func (s Spec) Perform(ctx context.Context, theatre *stage.Theatre) (rules.Findin
 		return finding, nil
 	}
 	finding.Verdict, finding.Reason = stage.Attempt(func() { s.Body(set) })
-	if finding.Verdict == rules.Fail && errors.Is(context.Cause(bounded), context.Canceled) {
-		finding.Verdict, finding.Reason = rules.Skip, "the run was interrupted"
-	}
+	interrupted := finding.Verdict != rules.Pass && errors.Is(context.Cause(bounded), context.Canceled)
 	finding.Calls, finding.Frames = set.Judged()
 	ending, cancelEnding := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 	defer cancelEnding()
 	run := set.Finish(ending)
-	if len(run.Faults) > 0 {
+	switch {
+	case interrupted:
+		finding.Verdict, finding.Reason = rules.Skip, "the run was interrupted"
+	case len(run.Faults) > 0:
 		finding.Verdict, finding.Reason = rules.Error, run.Faults[0]
 	}
 	return finding, run

@@ -108,7 +108,7 @@ var _ = Describe("tcp with a scripted peer", Label("wire"), func() {
 		peer.Send(ACK, Seq(1), Payload("abcd"))
 		peer.Send(ACK, Seq(3), Payload("cdefghij"))
 
-		Expect(string(s.Server.Recv(accepted, room).Data)).To(Equal("abcdefghij"), "what arrives")
+		Expect(s.Server.Recv(accepted, room).Data).To(BeTheBytes([]byte("abcdefghij")))
 		Expect(peer).To(ReceiveSegment(ACK, Ack(11)))
 	})
 
@@ -119,7 +119,7 @@ var _ = Describe("tcp with a scripted peer", Label("wire"), func() {
 
 		Expect(s.Server.Recv(accepted, room, msgDontWait)).To(HaveFailedWith("EAGAIN"))
 		peer.Send(PSH|ACK, Seq(1), Payload("taken"))
-		Expect(string(s.Server.Recv(accepted, room).Data)).To(Equal("taken"), "what arrives")
+		Expect(s.Server.Recv(accepted, room).Data).To(BeTheBytes([]byte("taken")))
 	})
 
 	ruleOnPeer("tcp.simultaneous-open", Server, Options{}, func(s *stage.Stage, peer *Peer) {
@@ -146,7 +146,7 @@ var _ = Describe("tcp with a scripted peer", Label("wire"), func() {
 		accepted := s.AcceptedFromPeer()
 
 		peer.Send(FIN|ACK, Payload("last"))
-		Expect(string(s.Server.ReceivedAll(accepted))).To(Equal("last"), "all that arrives")
+		Expect(s.Server.ReceivedAll(accepted)).To(BeTheBytes([]byte("last")))
 		s.Server.Closed(accepted)
 
 		Expect(peer).To(ReceiveSegment(FIN|ACK, Seq(1), Ack(6)), "1, 4 bytes of data and the FIN")
@@ -165,7 +165,7 @@ var _ = Describe("tcp with a scripted peer", Label("wire"), func() {
 
 		received := s.Server.Recv(accepted, len(long), syscall.MSG_WAITALL)
 		Expect(received).To(HaveReturned(len(long)))
-		Expect(received.Data).To(Equal(long), "what arrives after the server's FIN")
+		Expect(received.Data).To(BeTheBytes(long), "what arrives after the server's FIN")
 	})
 
 	ruleOnPeer("tcp.lost-handshake-ack-healed-by-data", Client, Options{}, func(s *stage.Stage, peer *Peer) {
@@ -176,7 +176,7 @@ var _ = Describe("tcp with a scripted peer", Label("wire"), func() {
 
 		peer.Send(PSH|ACK, Payload(ping))
 
-		Expect(s.Server.Recv(s.Server.Accept(listener), room).Data).To(Equal(ping), "what arrives")
+		Expect(s.Server.Recv(s.Server.Accept(listener), room).Data).To(BeTheBytes(ping))
 	})
 
 	// The waits are told by the host's own clock, its timestamps. A timer may come late, so a wait is held

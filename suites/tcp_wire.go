@@ -29,7 +29,7 @@ var _ = Describe("tcp on a wire", Label("wire"), func() {
 
 		received := s.Server.Recv(c.Accepted, len(ping), syscall.MSG_WAITALL)
 		Expect(received).To(HaveReturned(len(ping)))
-		Expect(received.Data).To(Equal(ping), "what arrives")
+		Expect(received.Data).To(BeTheBytes(ping))
 		Expect(s.SeenBy(client)).To(HaveRetransmissionBy(client))
 	})
 
@@ -40,7 +40,7 @@ var _ = Describe("tcp on a wire", Label("wire"), func() {
 
 		received := s.Server.Recv(c.Accepted, len(ping), syscall.MSG_WAITALL)
 		Expect(received).To(HaveReturned(len(ping)))
-		Expect(received.Data).To(Equal(ping), "what arrives")
+		Expect(received.Data).To(BeTheBytes(ping))
 		Expect(s.SeenBy(client)).To(HaveRetransmissionBy(client))
 	})
 
@@ -73,7 +73,7 @@ var _ = Describe("tcp on a wire", Label("wire"), func() {
 
 		received := s.Server.Recv(c.Accepted, len(long), syscall.MSG_WAITALL)
 		Expect(received).To(HaveReturned(len(long)))
-		Expect(received.Data).To(Equal(long), "what arrives, in order")
+		Expect(received.Data).To(BeTheBytes(long))
 	})
 
 	ruleOnWire("tcp.discards-duplicates", Options{Faults: []Fault{Duplicate(FirstData(Client))}}, func(s *stage.Stage) {
@@ -83,7 +83,7 @@ var _ = Describe("tcp on a wire", Label("wire"), func() {
 		s.Client.Sent(c.Client, pong)
 		s.Client.Closed(c.Client)
 
-		Expect(s.Server.ReceivedAll(c.Accepted)).To(Equal(slices.Concat(ping, pong)), "all that arrives")
+		Expect(s.Server.ReceivedAll(c.Accepted)).To(BeTheBytes(slices.Concat(ping, pong)))
 		Expect(s.SeenBy(server)).To(HaveRetransmissionBy(client), "the copy that the wire made")
 	})
 
@@ -92,11 +92,13 @@ var _ = Describe("tcp on a wire", Label("wire"), func() {
 		long := pattern(overflowing)
 
 		sending := s.Client.Sending(c.Client, long)
+		sending.AwaitBlocked()
+		Expect(s.SeenBy(server)).To(RespectWindow(client))
 		Expect(s.AwaitConversation(Show(probeOfClosedWindow))).To(Show(probeOfClosedWindow))
 		received := s.Server.Recv(c.Accepted, len(long), syscall.MSG_WAITALL)
 
 		Expect(sending.Result()).To(HaveReturned(len(long)))
-		Expect(received.Data).To(Equal(long), "what arrives")
+		Expect(received.Data).To(BeTheBytes(long))
 		Expect(s.SeenBy(server)).To(RespectWindow(client))
 	})
 

@@ -55,8 +55,8 @@ var _ = Describe("udp", Label("wire"), func() {
 		s.Client.Sent(d.Client, lost)
 		s.Client.Sent(d.Client, pong)
 
-		Expect(s.Server.Recv(d.Server, room).Data).To(Equal(ping), "the first datagram to arrive")
-		Expect(s.Server.Recv(d.Server, room).Data).To(Equal(pong), "the second datagram to arrive")
+		Expect(s.Server.Recv(d.Server, room).Data).To(BeTheBytes(ping), "the first datagram to arrive")
+		Expect(s.Server.Recv(d.Server, room).Data).To(BeTheBytes(pong), "the second datagram to arrive")
 		Expect(s.At(client)).To(HaveDatagrams(ping, lost, pong))
 	})
 

@@ -8,9 +8,10 @@
 // to leave them untraced is overruled), and a process that still got out would have no socket calls at all,
 // since the filter it inherits fails them without a tracer. Everything traced dies with the harness.
 //
-// Calls that would let a program work on sockets unseen are refused and recorded as such: io_uring,
-// kernel AIO and userfaultfd with ENOSYS, calls of a foreign architecture (int 0x80, x32) with ENOSYS, and
-// ptrace with EPERM.
+// Calls that would let a program work on sockets unseen, or stop the tracer, are refused and recorded as
+// such: io_uring, kernel AIO and userfaultfd with ENOSYS, calls of a foreign architecture (int 0x80, x32)
+// with ENOSYS, and ptrace with EPERM. A program of another architecture that a traced one executes can
+// therefore do nothing but end.
 //
 // # What the record holds
 //
@@ -27,6 +28,20 @@
 // as one call whose Result is the number of bytes of all messages. The two descriptors of a socketpair are
 // two calls. Entry is taken before the kernel sees the call and Exit after it is done with it, so that what
 // the call causes lies between the two.
+//
+// # What it costs
+//
+// Two stops for each recorded call, one for a read or write on a file, none for the rest; about what strace
+// with --seccomp-bpf costs. The tracer's goroutine keeps an OS thread to itself. Where the process has one
+// processor only, set GOMAXPROCS to 2: the runtime otherwise takes the tracer's processor away each time it
+// waits. The first trace sets SA_NOCLDSTOP for SIGCHLD in this process, which asks the kernel for no signal
+// when a child stops.
+//
+// # What it does not see
+//
+// The data of splice, which cannot be read without taking it. The data, and the identity of sockets, of a
+// process that has made itself undumpable, unless the tracer is privileged. Calls that a seccomp filter of
+// the program's own lets fail. What a descriptor is that travels through a Unix socket and is never received.
 package calltrace
 
 import (
@@ -84,6 +99,7 @@ type Limits struct {
 	TotalData   int // bytes kept of the data of all calls; 64 MiB
 	Calls       int // calls recorded; 200,000
 	Descriptors int // Before and After are noted up to so many open descriptors; 256
+	Numbers     int // descriptor numbers kept in Before, After and Watched of all calls; 1,000,000
 	Threads     int // live threads of all processes; one more ends the program; 32,768
 }
 
@@ -94,6 +110,7 @@ const (
 	defaultTotalData   = 64 << 20
 	defaultCalls       = 200_000
 	defaultDescriptors = 256
+	defaultNumbers     = 1_000_000
 	defaultThreads     = 32_768
 )
 
@@ -107,6 +124,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.TotalData, defaultTotalData)
 	set(&l.Calls, defaultCalls)
 	set(&l.Descriptors, defaultDescriptors)
+	set(&l.Numbers, defaultNumbers)
 	set(&l.Threads, defaultThreads)
 	l.Data = min(l.Data, maxData)
 	return l

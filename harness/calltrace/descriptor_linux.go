@@ -48,7 +48,7 @@ func (tr *tracer) beginDup(th *thread, p *pending, c *evidence.Call) bool {
 		if p.id == 0 {
 			return false
 		}
-		return tr.beginMaking0(th, p, c)
+		return tr.beginCopy(th, p, c)
 	}
 	onto := p.int(1)
 	c.Arg = int64(onto)
@@ -64,13 +64,13 @@ func (tr *tracer) beginDup(th *thread, p *pending, c *evidence.Call) bool {
 		return false
 	}
 	if p.id != 0 {
-		return tr.beginMaking0(th, p, c)
+		return tr.beginCopy(th, p, c)
 	}
 	return true
 }
 
-// beginMaking0 begins a call that makes a descriptor, for which those that are open are not noted.
-func (tr *tracer) beginMaking0(th *thread, p *pending, c *evidence.Call) bool {
+// beginCopy begins a call that copies a descriptor.
+func (tr *tracer) beginCopy(th *thread, p *pending, c *evidence.Call) bool {
 	p.making = true
 	p.files.making++
 	tr.open(th, p, c, nil)
@@ -79,6 +79,11 @@ func (tr *tracer) beginMaking0(th *thread, p *pending, c *evidence.Call) bool {
 
 // beginControl begins an fcntl or ioctl on a socket.
 func (tr *tracer) beginControl(th *thread, p *pending, c *evidence.Call) bool {
+	if p.kind.form == formIoctl && uint32(p.args[1]) == newUserfault {
+		c.Name = "userfaultfd"
+		tr.refuse(th, c, unix.ENOSYS)
+		return false
+	}
 	if p.id = tr.identity(th, c.FD); p.id == 0 {
 		return false
 	}
@@ -89,7 +94,7 @@ func (tr *tracer) beginControl(th *thread, p *pending, c *evidence.Call) bool {
 	}
 	if isDuplicating(p) {
 		c.Op = evidence.OpDup
-		return tr.beginMaking0(th, p, c)
+		return tr.beginCopy(th, p, c)
 	}
 	return tr.open(th, p, c, nil)
 }

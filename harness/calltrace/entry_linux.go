@@ -133,15 +133,27 @@ func (tr *tracer) beginMaking(th *thread, p *pending, c *evidence.Call) bool {
 }
 
 func (tr *tracer) noteBefore(th *thread, p *pending, c *evidence.Call) {
-	f := th.files
-	if f.crowded {
-		return
+	if p.before = tr.listOpen(th); p.before != nil {
+		c.Before = tr.afford(p.before)
 	}
-	if p.before = tr.proc.list(th.tid, tr.limits.Descriptors); p.before == nil {
-		f.crowded = true
-		return
+}
+
+// listOpen lists the open descriptors; nil where there are too many.
+func (tr *tracer) listOpen(th *thread) []int {
+	if th.files.crowded || tr.numbers <= 0 {
+		return nil
 	}
-	c.Before = p.before
+	open := tr.proc.list(th.tid, tr.limits.Descriptors)
+	th.files.crowded = open == nil
+	return open
+}
+
+// afford yields a list that is to be kept in the record, or nil where there is no room left for it.
+func (tr *tracer) afford(numbers []int) []int {
+	if tr.numbers -= len(numbers); tr.numbers < 0 {
+		return nil
+	}
+	return numbers
 }
 
 func (tr *tracer) beginAddressed(th *thread, p *pending, c *evidence.Call) bool {

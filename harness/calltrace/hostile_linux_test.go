@@ -25,8 +25,8 @@ func TestRefusedCalls(t *testing.T) {
 		}
 		seen[c.Name] = true
 	}
-	if len(seen) != len(want) {
-		t.Errorf("recorded as refused: %v", seen)
+	if refused := hostile(t, "refused").only(evidence.OpRefused); len(seen) != len(want) || len(refused) != 6 {
+		t.Errorf("recorded as refused: %v\n%s", seen, listing(refused))
 	}
 }
 
@@ -87,6 +87,22 @@ func TestMoreDescriptorsThanAreNoted(t *testing.T) {
 	}
 	if len(open) != 0 {
 		t.Errorf("%d sockets are not recorded as closed", len(open))
+	}
+}
+
+// TestListsAreBounded gives the record room for a hundred descriptor numbers.
+func TestListsAreBounded(t *testing.T) {
+	path := compiled(t, "mixed.c")
+	r := run(t, Command{Path: path, Args: []string{path, "0", "0", "50"}, Limits: Limits{Numbers: 100}}).succeeded(t)
+	kept := 0
+	for _, c := range r.calls {
+		kept += len(c.Before) + len(c.After) + len(c.Watched)
+		if c.Op == evidence.OpConnect && (c.Before == nil) != (c.After == nil) {
+			t.Errorf("%+v", c)
+		}
+	}
+	if kept == 0 || kept > 110 || len(r.ending.Cut) != 1 {
+		t.Errorf("%d numbers kept, cut: %q", kept, r.ending.Cut)
 	}
 }
 

@@ -106,18 +106,18 @@ func (tr *tracer) leaveMaking(th *thread, p *pending, at evidence.Time, result i
 	})
 }
 
-// around lists what was open before and is open after a call that made some descriptors; nil where what was
-// open before was not noted.
+// around lists what was open before and is open after a call that made some descriptors; nil where one of
+// them was not noted.
 func (tr *tracer) around(th *thread, p *pending, made ...int) (before, after []int) {
 	if p.before == nil {
 		return nil, nil
 	}
-	now := tr.proc.list(th.tid, tr.limits.Descriptors)
-	if now == nil {
-		th.files.crowded = true
-		return p.before, nil
+	now := tr.listOpen(th)
+	before, after = th.files.around(p, now, made, func(fd int) bool { return tr.identity(th, fd) != 0 })
+	if after = tr.afford(after); after == nil {
+		return nil, nil
 	}
-	return th.files.around(p, now, made, func(fd int) bool { return tr.identity(th, fd) != 0 })
+	return before, after
 }
 
 // leavePair completes a socketpair: two calls, one for each descriptor.

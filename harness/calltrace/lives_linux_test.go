@@ -1,6 +1,9 @@
 package calltrace
 
 import (
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -190,5 +193,31 @@ func TestThreadsAreNotBlamedForEachOther(t *testing.T) {
 	}
 	if count[evidence.OpAccept] != 3*rounds || count[evidence.OpConnect] != 3*rounds || count[evidence.OpClose] != 6*rounds {
 		t.Errorf("%v", count)
+	}
+}
+
+// TestSlowTracer runs threads under a tracer that dawdles at every stop.
+func TestSlowTracer(t *testing.T) {
+	path := compiled(t, "pool.c")
+	stops := 0
+	r := run(t, Command{Path: path, Args: []string{path, "5"}, Pace: func() {
+		stops++
+		for range stops % 100 {
+			runtime.Gosched()
+		}
+	}}).succeeded(t)
+	if n := len(r.only(evidence.OpAccept)); n != 15 || stops < 100 {
+		t.Errorf("%d accepts, %d stops", n, stops)
+	}
+}
+
+func TestScript(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n/bin/true | /bin/cat\nexit 4\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := runProgram(t, path)
+	if r.ending.Status.ExitStatus() != 4 || r.ending.Processes != 3 || len(r.only(evidence.OpExec)) != 3 {
+		t.Errorf("%+v\n%s", r.ending, listing(r.calls))
 	}
 }

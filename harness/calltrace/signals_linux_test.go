@@ -128,9 +128,10 @@ func TestDeathsBySignal(t *testing.T) {
 		signal unix.Signal
 		last   string
 	}{
-		"segv":  {unix.SIGSEGV, `sendto(3, "before", 6, 0) = 6`},
-		"pipe":  {unix.SIGPIPE, `sendto(3, "broken", 6, 0) = -1 EPIPE`},
-		"abort": {unix.SIGABRT, `recvfrom(3, …, 1, MSG_DONTWAIT) = -1 EAGAIN`},
+		"segv":       {unix.SIGSEGV, `sendto(3, "before", 6, 0) = 6`},
+		"pipe":       {unix.SIGPIPE, `sendto(3, "broken", 6, 0) = -1 EPIPE`},
+		"pipethread": {unix.SIGPIPE, `sendto(3, "broken", 6, 0) = -1 EPIPE`},
+		"abort":      {unix.SIGABRT, `recvfrom(3, …, 1, MSG_DONTWAIT) = -1 EAGAIN`},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			r := runProgram(t, compiled(t, "signals.c"), mode)

@@ -113,7 +113,7 @@ func tracedCalls() []syscallKind {
 		{nr: unix.SYS_DUP, name: "dup", form: formDup, op: evidence.OpDup},
 		{nr: unix.SYS_DUP3, name: "dup3", form: formDup, op: evidence.OpDup},
 		{nr: unix.SYS_FCNTL, name: "fcntl", form: formFcntl, op: evidence.OpFcntl, only: fcntlMatters},
-		{nr: unix.SYS_IOCTL, name: "ioctl", form: formIoctl, op: evidence.OpFcntl, only: &condition{arg: 1, values: []uint32{fionbio}}},
+		{nr: unix.SYS_IOCTL, name: "ioctl", form: formIoctl, op: evidence.OpFcntl, only: &condition{arg: 1, values: []uint32{fionbio, newUserfault}}},
 		{nr: unix.SYS_CLOSE_RANGE, name: "close_range", form: formCloseRange, op: evidence.OpClose},
 		{nr: unix.SYS_PIDFD_GETFD, name: "pidfd_getfd", form: formGetFD, op: evidence.OpDup},
 		{nr: unix.SYS_CLONE, name: "clone", form: formClone, only: &condition{arg: 0, bits: unix.CLONE_UNTRACED}},
@@ -129,8 +129,12 @@ func tracedCalls() []syscallKind {
 	}, archCalls()...)
 }
 
-// fionbio is FIONBIO, which makes a descriptor nonblocking (asm-generic/ioctls.h).
-const fionbio = 0x5421
+// Requests of ioctl: FIONBIO makes a descriptor nonblocking (asm-generic/ioctls.h), USERFAULTFD_IOC_NEW does
+// what userfaultfd does (linux/userfaultfd.h).
+const (
+	fionbio      = 0x5421
+	newUserfault = 0xaa00
+)
 
 // syscallTable finds a traced call by its number.
 type syscallTable []*syscallKind

@@ -40,6 +40,7 @@ type tracer struct {
 	made    int // processes that there were
 	dying   int // processes whose last thread is ending
 	first   *process
+	numbers int    // descriptor numbers that may still be kept
 	unnamed uint64 // identities given to sockets whose inode cannot be read
 	overrun bool   // there were more threads than allowed
 }
@@ -80,7 +81,7 @@ const (
 func newTracer(t *Trace, cmd Command) *tracer {
 	kinds := tracedCalls()
 	return &tracer{
-		trace: t, cmd: cmd, limits: cmd.Limits, kinds: kinds, table: newSyscallTable(kinds), filter: filter(kinds),
+		trace: t, cmd: cmd, limits: cmd.Limits, numbers: cmd.Limits.Numbers, kinds: kinds, table: newSyscallTable(kinds), filter: filter(kinds),
 		buffer:  make([]byte, max(cmd.Limits.Data, maxIovecs*iovecSize)+maxIovecs*iovecSize+msghdrSize),
 		threads: map[int]*thread{}, processes: map[int]*process{}, unclaimed: map[int]unix.WaitStatus{}, gone: map[int]event{},
 	}
@@ -111,6 +112,9 @@ func (tr *tracer) sumUp() {
 	t.ending.Reason = t.engine.group.killReason()
 	t.ending.Processes = tr.made
 	t.ending.Cut = t.journal.cut()
+	if tr.numbers <= 0 {
+		t.ending.Cut = append(t.ending.Cut, fmt.Sprintf("the open or watched descriptors of later calls, after %d numbers", tr.limits.Numbers))
+	}
 	if tr.overrun {
 		t.ending.Cut = append(t.ending.Cut, fmt.Sprintf("the program was ended when it had more than %d threads", tr.limits.Threads))
 	}

@@ -25,14 +25,14 @@ func (tr *tracer) beginWait(th *thread, p *pending, c *evidence.Call) bool {
 			c.Arg = tr.readTimeout(th, p.args[2], 1e9)
 		}
 		b := tr.buffer[:min(p.args[1], maxWatched)*pollfdSize]
-		c.Watched = decodePoll(b[:tr.memory.read(th.tid, p.args[0], b)])
+		c.Watched = tr.afford(decodePoll(b[:tr.memory.read(th.tid, p.args[0], b)]))
 	case formSelect:
 		units := int64(1e6)
 		if p.nr == unix.SYS_PSELECT6 {
 			units = 1e9
 		}
 		c.Arg = tr.readTimeout(th, p.args[4], units)
-		c.Watched = tr.readSets(th, p)
+		c.Watched = tr.afford(tr.readSets(th, p))
 	case formEpollWait:
 		c.FD = p.int(0)
 		c.Arg = int64(p.int(3))
@@ -78,7 +78,7 @@ func (tr *tracer) epollWatched(th *thread, fd int) []int {
 	if watched, known := th.files.watched[fd]; known {
 		return watched
 	}
-	watched := epollTargets(th.tid, fd)
+	watched := tr.afford(epollTargets(th.tid, fd))
 	if len(th.files.watched) < maxWatched {
 		th.files.watched[fd] = watched
 	}

@@ -201,18 +201,23 @@ func TestTimesRiseWithNumbers(t *testing.T) {
 
 func TestAListStaysAsItIs(t *testing.T) {
 	s := store{maxFrames: 1 << 20, maxBytes: 1 << 30}
-	for i := range 10_000 {
+	var (
+		longer []evidence.Packet // a caller's own, made of a list
+		data   []byte
+	)
+	for i := range 1000 {
 		frame := []byte{byte(i), byte(i >> 8), 3}
 		s.add(frame, gopacket.CaptureInfo{Length: 3})
 		frame[0] = 99 // the source uses its memory again
-		list := s.list()
-		if i%1000 == 0 {
-			list = append(list, evidence.Packet{N: -1})
-			list[i].Data = append(list[i].Data, 88)
+		if i > 0 && (longer[i].N != -1 || data[3] != 88) {
+			t.Fatalf("frame %d overwrote what was appended to a list: %v, %v", i+1, longer[i], data)
 		}
+		list := s.list()
+		longer = append(list, evidence.Packet{N: -1})
+		data = append(list[i].Data, 88)
 	}
 	for i, p := range s.list() {
-		if p.N != i+1 || len(p.Data) < 3 || p.Data[0] != byte(i) || p.Data[1] != byte(i>>8) {
+		if p.N != i+1 || len(p.Data) != 3 || p.Data[0] != byte(i) || p.Data[1] != byte(i>>8) {
 			t.Fatalf("frame %d has number %d and data %v", i+1, p.N, p.Data)
 		}
 	}

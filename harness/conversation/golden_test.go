@@ -215,6 +215,24 @@ var scripts = map[string]func(s *conversationtest.Script){
 		s.Send(client, push, "beyond", seq(20))
 		s.Send(server, ack, "", acks(11), window(10))
 	},
+	"data outside the window": func(s *conversationtest.Script) {
+		s.Open()
+		s.Send(client, push, "far away", seq(1_000_000))
+		s.Send(server, ack, "", acks(1))
+		s.Say(client, "near")
+	},
+	"duplicate ACKs, progress, and again": func(s *conversationtest.Script) {
+		s.Open()
+		s.Send(client, push, "aaaa", lost)
+		s.Send(client, push, "bbbb", lost)
+		s.Send(client, push, "cccc")
+		for range 2 {
+			s.Send(server, ack, "", acks(1))
+		}
+		s.Send(client, push, "aaaa", seq(1))
+		s.Send(server, ack, "", acks(5))
+		s.Send(server, ack, "", acks(5))
+	},
 	"keep-alive": func(s *conversationtest.Script) {
 		s.Open().Say(client, "x")
 		s.Later(time.Hour).Send(client, ack, "", seq(1))

@@ -107,3 +107,18 @@ func TestReassemblyAgainstAModel(t *testing.T) {
 		}
 	}
 }
+
+// TestRelativeNumbersNeitherWrapNorJump follows a direction over more than one turn of the sequence numbers.
+func TestRelativeNumbersNeitherWrapNorJump(t *testing.T) {
+	d := Direction{ISN: 0xffff_ff00, based: true, Started: true}
+	for _, at := range []int64{0, 1, 255, 256, 257, 1 << 31, 1<<32 - 1, 1 << 32, 5<<32 + 77} {
+		for d.next < at { // in steps that a window allows
+			d.next = min(at, d.next+1<<30)
+		}
+		for _, off := range []int64{0, -1, 1, -70_000, 1 << 30, -1 << 30} {
+			if got := d.relative(d.ISN + uint32(at+off)); got != at+off {
+				t.Errorf("at %d%+d: got %d", at, off, got)
+			}
+		}
+	}
+}

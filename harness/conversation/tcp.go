@@ -222,7 +222,7 @@ func (d *Direction) place(s *Segment, theirs *Direction) {
 	d.next = max(d.next, s.End())
 	s.InFlight = max(0, d.next-d.Acked)
 	if s.RetransmissionOf != 0 {
-		s.Fast = theirs.dupACKs >= 5 && s.RelSeq == d.Acked
+		s.Fast = theirs.dupACKs >= 3 && s.RelSeq == d.Acked
 	}
 }
 

@@ -149,6 +149,13 @@ func TestChecksums(t *testing.T) {
 				t.Errorf("changed at %d: %s", at, seg.Checksum)
 			}
 		}
+		if !six {
+			s := make()
+			s.Packets[0].Data[14+8]++ // the time to live
+			if seg := segment(s); seg.IPChecksum != conversation.ChecksumBad || seg.Checksum != conversation.ChecksumGood || seg.Arrived() {
+				t.Errorf("IP header changed: %s, IP %s", seg.Checksum, seg.IPChecksum)
+			}
+		}
 		s := make()
 		s.Packets[0].Data = s.Packets[0].Data[:header+25]
 		if seg := segment(s); seg.Checksum != conversation.ChecksumUnknown || seg.Length != 39 || len(seg.Payload) != 5 {

@@ -1,9 +1,6 @@
 package report
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // The measures of the ladder as a picture, in its own units. The widths are those that a call and a
 // packet's label need in their font.
@@ -48,6 +45,7 @@ func (l *Ladder) SVG(options PictureOptions) string {
 	s.measure(top)
 	s.bands()
 	s.rails(top)
+	s.bars()
 	for i := range l.rows {
 		s.row(i)
 	}
@@ -160,7 +158,6 @@ func (s *svgLadder) row(i int) {
 	r := &s.rows[i]
 	y, h := s.tops[i], s.heights[i]
 	for _, at := range []lane{left, right} {
-		s.bars(r, at, y, h)
 		s.states(r, at, y, i)
 	}
 	switch r.kind {
@@ -184,23 +181,42 @@ func (s *svgLadder) clock(r *row, y float64) {
 	s.mono(xCall-12, y, smallSize-1, "end", "soft", text)
 }
 
-func (s *svgLadder) bars(r *row, at lane, y, h float64) {
-	for _, b := range r.bars[at] {
-		if b.slot >= maxSlots {
-			continue
+// bars draws each waiting call as one bar, from the row of its entry to that of its return.
+func (s *svgLadder) bars() {
+	type span struct {
+		bar
+		at       lane
+		from, to float64
+	}
+	var spans []*span
+	open := map[int]*span{}
+	for i := range s.rows {
+		for _, at := range []lane{left, right} {
+			for _, b := range s.rows[i].bars[at] {
+				if b.slot >= maxSlots {
+					continue
+				}
+				y, h := s.tops[i], s.heights[i]
+				if open[b.call] == nil {
+					open[b.call] = &span{bar: b, at: at, from: y}
+					if b.shape == barBegins {
+						open[b.call].from = y + 9
+					}
+					spans = append(spans, open[b.call])
+				}
+				open[b.call].to = y + h
+				if b.shape == barEnds {
+					open[b.call].to = y + 20
+				}
+			}
 		}
-		x := xStateEnd + 2 + float64(b.slot)*barStep
-		if at == left {
-			x = xState - 2 - barWidth - float64(b.slot)*barStep
+	}
+	for _, w := range spans {
+		x := xStateEnd + 2 + float64(w.slot)*barStep
+		if w.at == left {
+			x = xState - 2 - barWidth - float64(w.slot)*barStep
 		}
-		from, to := y, y+h
-		switch b.shape {
-		case barBegins:
-			from = y + 9
-		case barEnds:
-			to = y + 20
-		}
-		s.rect(x, from, barWidth, to-from, fill(b.hue)+` opacity="0.65"`)
+		s.rect(x, w.from, barWidth, w.to-w.from, fill(w.hue)+` opacity="0.65"`)
 	}
 }
 
@@ -333,97 +349,6 @@ func (s *svgLadder) parts(x, y, width float64, r *row) {
 		}
 		s.monoLabel(x, y, callSize, class, text)
 		x += float64(took) * monoWidth * callSize
-	}
-}
-
-// arrow draws a packet.
-func (s *svgLadder) arrow(a *arrow) {
-	hue := a.conn.hue()
-	from, to := xWire, xWireEnd
-	if a.from == right {
-		from, to = to, from
-	}
-	x1, y1, x2, y2 := s.ends(a, from, to)
-	line := stroke(hue) + ` stroke-width="2"`
-	head := fill(hue)
-	if a.marked && s.options.Marks.Broken || a.lost() || a.spoilt() {
-		line, head = `stroke="var(--bad)" stroke-width="2.5"`, `fill="var(--bad)"`
-	}
-	if a.conn == nil {
-		line += ` stroke-dasharray="7 4"`
-	}
-	s.openArrow(a)
-	defer s.add("</g>")
-	s.line(x1, y1, x2, y2, line)
-	if a.lost() {
-		s.cross(x2, y2, 7, `stroke="var(--bad)"`)
-	} else {
-		s.tip(x1, y1, x2, y2, head)
-	}
-	if a.out == nil {
-		s.add(`<circle cx="%s" cy="%s" r="5" %s/>`, number(x1), number(y1), head)
-	}
-	s.arrowLabels(a, x1, y1)
-}
-
-// ends are the two points of an arrow.
-func (s *svgLadder) ends(a *arrow, from, to float64) (x1, y1, x2, y2 float64) {
-	direction := math.Copysign(1, to-from)
-	x1, x2 = from+2*direction, to-2*direction
-	switch {
-	case a.start >= 0 && a.start == a.stop:
-		return x1, s.tops[a.start] + 22, x2, s.tops[a.start] + 34
-	case a.start >= 0 && a.stop >= 0:
-		return x1, s.tops[a.start] + 24, x2, s.tops[a.stop] + 14
-	case a.start >= 0: // lost
-		return x1, s.tops[a.start] + 22, from + direction*wireWidth*0.66, s.tops[a.start] + 31
-	}
-	return from + direction*wireWidth*0.34, s.tops[a.stop] + 24, x2, s.tops[a.stop] + 34
-}
-
-func (s *svgLadder) openArrow(a *arrow) {
-	if !s.options.embedded {
-		s.add("<g>")
-		return
-	}
-	frames := a.frames()
-	s.add(`<g class="hit" data-frame="%d" data-last="%d" tabindex="0" role="button"><title>%s</title>`,
-		frames[0], frames[len(frames)-1], escape(a.labels[0]))
-}
-
-// arrowLabels writes what the packet is above its line and what is odd about it below.
-func (s *svgLadder) arrowLabels(a *arrow, x1, y1 float64) {
-	columns := int(math.Floor((wireWidth - 20) / (arrowSize * monoWidth)))
-	label := ""
-	for _, label = range a.labels {
-		if columnsOf(label) <= columns {
-			break
-		}
-	}
-	class := "halo"
-	if a.marked && s.options.Marks.Broken {
-		class += " bad"
-	}
-	centre := (xWire + xWireEnd) / 2
-	row := a.start
-	if row < 0 {
-		row = a.stop
-	}
-	y := s.tops[row] + 16
-	s.mono(centre, y, arrowSize, "middle", class, label)
-	if a.remark != (Text{}) {
-		class := "halo"
-		if a.lost() || a.spoilt() {
-			class = "halo bad"
-		}
-		s.label(centre, s.tops[row]+50, smallSize, "middle", class, a.remark)
-	}
-	if a.start >= 0 && a.stop >= 0 && a.start != a.stop {
-		side, anchor := xWireEnd-10, "end"
-		if a.from == right {
-			side, anchor = xWire+10, "start"
-		}
-		s.mono(side, s.tops[a.stop]+36, smallSize, anchor, "halo", fmt.Sprintf("%d", a.in.frame))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 
 	"tcpwitness/harness/evidence"
@@ -55,8 +57,23 @@ func BenchmarkFailureText(b *testing.B) {
 	}
 }
 
-// BenchmarkOpenPage measures how long Chromium takes from the request to the page's load event, and how
-// large the file is. Needs Chromium.
+// processorTime is what the page's main thread has used of a processor, in ms.
+func (b *browser) processorTime() float64 {
+	b.t.Helper()
+	answer, err := chromedp.Call(b.ctx, performance.GetMetrics, cdp.Empty{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, m := range answer.Metrics {
+		if m.Name == "TaskDuration" {
+			return m.Value * 1000
+		}
+	}
+	return 0
+}
+
+// BenchmarkOpenPage measures how long Chromium takes from the request to the page's load event, the
+// processor time of that, and how large the file is. Needs Chromium.
 func BenchmarkOpenPage(b *testing.B) {
 	reference := referenceRun()
 	small := largePage(160, 1)
@@ -69,16 +86,23 @@ func BenchmarkOpenPage(b *testing.B) {
 			}
 			file := filepath.Join(folder, PageFile)
 			browser := openBrowser(b)
+			if _, err := chromedp.Call(browser.ctx, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}); err != nil {
+				b.Fatal(err)
+			}
 			info, err := os.Stat(file)
 			if err != nil {
 				b.Fatal(err)
 			}
-			took := 0.0
+			took, busy := 0.0, 0.0
 			for b.Loop() {
+				browser.do(chromedp.Navigate("about:blank"))
+				before := browser.processorTime()
 				browser.do(chromedp.Navigate("file://" + file))
 				took += ask[float64](browser, "performance.getEntriesByType('navigation')[0].loadEventEnd")
+				busy += browser.processorTime() - before
 			}
 			b.ReportMetric(took/float64(b.N), "ms/load")
+			b.ReportMetric(busy/float64(b.N), "cpu-ms/load")
 			b.ReportMetric(float64(info.Size())/1e6, "MB")
 			rule := ask[string](browser, "document.querySelector('.rule').id")
 			browser.expand(rule)

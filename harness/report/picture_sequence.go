@@ -37,7 +37,6 @@ type sequenceGraph struct {
 	canvas
 	story *story
 	conn  *connection
-	drawn map[string]bool // what the legend has to explain
 }
 
 func (g *sequenceGraph) direction(from lane) *conversation.Direction {
@@ -172,9 +171,14 @@ func (g *sequenceGraph) segments(sent []*conversation.Segment, x *timeScale, y f
 		high := y(seg.End())
 		labels.boxes = append(labels.boxes, [4]float64{x.place(seg.Time) - 6, high - 3, 12, y(seg.RelSeq) - high + 6})
 	}
+	plain := ""
 	for _, seg := range sent {
 		at := x.place(seg.Time)
 		low, high := y(seg.RelSeq), y(seg.End())
+		if len(sent) > mostDetailed && isPlainData(seg) {
+			plain += fmt.Sprintf("M%s %sV%s", number(at), number(low), number(high))
+			continue
+		}
 		lost := seg.Fate == evidence.Lost || seg.Fate == evidence.Corrupted
 		colour, letter := "var(--h1)", controlName(seg)
 		if seg.RetransmissionOf != 0 {
@@ -204,6 +208,17 @@ func (g *sequenceGraph) segments(sent []*conversation.Segment, x *timeScale, y f
 		}
 		g.add("</g>")
 	}
+	if plain != "" {
+		g.add(`<path d="%s" stroke="var(--h1)" stroke-width="2"/>`, plain)
+	}
+}
+
+// mostDetailed is the number of segments up to which each is drawn with all that belongs to it.
+const mostDetailed = 300
+
+// isPlainData says whether nothing about the segment needs a mark of its own.
+func isPlainData(seg *conversation.Segment) bool {
+	return controlName(seg) == "" && seg.RetransmissionOf == 0 && seg.Arrived()
 }
 
 // controlName names the control bit that matters most.

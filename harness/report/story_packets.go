@@ -82,6 +82,9 @@ func (s *story) pairPackets() {
 
 func (s *story) pairConnection(c *connection) {
 	client, server := c.views[left], c.views[right]
+	if client == nil && server == nil {
+		return // known from its calls alone
+	}
 	if client == server {
 		for _, seg := range client.Segments {
 			at := &sighting{frame: seg.Frame, time: seg.Time, fate: seg.Fate, seg: seg}

@@ -30,16 +30,15 @@ func (k *openSocket) hue() int {
 
 // life is one descriptor of one process from where it was opened to where it was closed.
 type life struct {
-	end          lane
-	pid, fd      int
-	socket       *openSocket
-	from, to     evidence.Time // to is 0 where it was still open at the end of the run
-	opened       int           // call number
-	closed       int           // call number; 0 where it was still open
-	endedByExit  bool
-	inherited    bool // came with fork
-	closedTwice  int  // call number of a second close
-	replacedByOp bool // dup2 onto it
+	end         lane
+	pid, fd     int
+	socket      *openSocket
+	from, to    evidence.Time // to is 0 where it was still open at the end of the run
+	opened      int           // call number
+	closed      int           // call number; 0 where it was still open
+	endedByExit bool
+	inherited   bool // came with fork
+	closedTwice int  // call number of a second close
 }
 
 // process is one process of one end.
@@ -143,8 +142,7 @@ func (f *follower) socketWith(end lane, id uint64) *openSocket {
 func (f *follower) begin(c *evidence.Call, fd int, k *openSocket, at evidence.Time) *life {
 	t := f.table(c)
 	if old := t[fd]; old != nil {
-		f.end(old, c.N, at)
-		old.replacedByOp = true
+		f.end(old, c.N, at) // dup2 onto it
 	}
 	l := &life{end: laneOf(c.End), pid: c.PID, fd: fd, socket: k, from: at, opened: c.N}
 	f.lives = append(f.lives, l)
@@ -323,6 +321,33 @@ func (s *story) assignConnections() {
 			k.conn = s.take(left, k, func(x *connection) bool {
 				return sameServer(x.server, c.Address.Unmapped()) && x.began() >= c.Entry && (c.Exit == 0 || x.began() <= c.Exit)
 			})
+		}
+	}
+	if len(s.connections) == 0 && len(s.run.Packets) == 0 {
+		s.pairWithoutPackets(calls)
+	}
+}
+
+// pairWithoutPackets tells connections from the calls alone: each that was accepted is one, and the sockets
+// that connected are taken to be their other ends in the order in which they did.
+func (s *story) pairWithoutPackets(calls []evidence.Call) {
+	for i := range calls {
+		c := &calls[i]
+		k := s.made[c.N]
+		if c.Op != evidence.OpAccept || k == nil || k.conn != nil || !c.Address.AddrPort.IsValid() {
+			continue
+		}
+		k.conn = &connection{n: len(s.connections), client: c.Address.Unmapped(), taken: [2]bool{right: true}}
+		if listener := s.behind[c.N]; listener != nil {
+			k.conn.server = listener.local
+		}
+		k.role = right
+		s.connections = append(s.connections, k.conn)
+	}
+	for i := range calls {
+		c := &calls[i]
+		if k := s.behind[c.N]; c.Op == evidence.OpConnect && k != nil && k.conn == nil && (c.Succeeded() || c.Errno == "EINPROGRESS") {
+			k.conn = s.take(left, k, func(x *connection) bool { return !k.local.IsValid() || k.local.Port() == 0 || x.client == k.local })
 		}
 	}
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -60,6 +61,20 @@ func TestIdentityCountsAndNotTheNumber(t *testing.T) {
 	if s.behind[3] == nil || s.behind[3] != s.made[1] || !s.behind[3].listening {
 		t.Errorf("descriptor 0 of another process with the same identity is taken for another socket")
 	}
+}
+
+func TestConnectionsWithoutPackets(t *testing.T) {
+	run := twoClientsRun()
+	with := livesOf(run)
+	run.Packets, run.Missing = nil, []evidence.Missing{{What: evidence.MissingCapture, Why: "it is not allowed here"}}
+	run.Call(7).Address = address(netip.MustParseAddrPort("127.0.0.1:40002"))
+	if got := livesOf(run); got != with {
+		t.Errorf("without packets:\n%swith them\n%s", got, with)
+	}
+	if text := Draw(run, DrawOptions{}).Text(Style{}, Marks{}); !strings.Contains(text, "not seen: capture: it is not allowed here") {
+		t.Errorf("it is not said that packets are missing:\n%s", text)
+	}
+	checkDrawing(t, run)
 }
 
 func TestPacketsFindTheirArrival(t *testing.T) {

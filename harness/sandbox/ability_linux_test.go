@@ -62,6 +62,10 @@ func modeProbe() int {
 	refuse()
 	a, err := Probe(Isolation(os.Getenv("WISH")))
 	fmt.Println(a)
+	if child, err := unix.Wait4(-1, nil, unix.WALL|unix.WNOHANG, nil); err != unix.ECHILD {
+		fmt.Println("a child is left:", child, err)
+		return 3
+	}
 	if err != nil {
 		fmt.Println(err)
 		return 1

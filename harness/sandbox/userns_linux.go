@@ -81,13 +81,15 @@ func beFirstSelf() (exit int, reexecuted bool, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, passedOn...)
+	// It is started before any signal is caught, so that it ignores those that nohup or a shell made this one
+	// ignore. What is sent before they are caught ends both.
 	pid, report, err := startSecondSelf()
 	if err != nil {
-		signal.Stop(signals)
 		return 0, false, err
 	}
+	ignored := slices.DeleteFunc(slices.Clone(passedOn), func(s os.Signal) bool { return !signal.Ignored(s) })
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, passedOn...)
 	var passing sync.WaitGroup
 	passing.Go(func() {
 		for s := range signals {
@@ -110,7 +112,9 @@ func beFirstSelf() (exit int, reexecuted bool, err error) {
 		return 0, false, errors.New(string(refusal))
 	}
 	if status.Signaled() {
-		dieBy(status.Signal())
+		if !slices.Contains(ignored, os.Signal(status.Signal())) {
+			dieBy(status.Signal())
+		}
 		return 128 + int(status.Signal()), true, nil
 	}
 	return status.ExitStatus(), true, nil
@@ -166,15 +170,12 @@ func startSecondSelf() (pid int, report *os.File, err error) {
 	return pid, report, nil
 }
 
-// dieBy ends the process by a signal, so that its parent sees what the second self died of. It returns where
-// the signal would not end this process, or not without a report by Go's runtime.
+// dieBy ends the process by a signal that it does not ignore, so that its parent sees what the second self
+// died of. It returns where the signal would not end this process, or not without a report by Go's runtime.
 func dieBy(s unix.Signal) {
 	switch s {
 	case unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGHUP:
 	default:
-		return
-	}
-	if signal.Ignored(s) {
 		return
 	}
 	signal.Reset(s)

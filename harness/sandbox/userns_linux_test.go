@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,9 @@ func TestReexecutionMirrorsTheExitStatus(t *testing.T) {
 func TestReexecutionMirrorsDeathBySignal(t *testing.T) {
 	needUserNamespaces(t)
 	for _, s := range []unix.Signal{unix.SIGTERM, unix.SIGKILL, unix.SIGINT, unix.SIGHUP} {
+		if signal.Ignored(s) {
+			continue // as under nohup: it is inherited
+		}
 		c := unprivileged(t, program(t, "enter", fmt.Sprint("DO=die ", int(s))))
 		err := c.Run()
 		if status := c.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != s {
@@ -88,6 +92,22 @@ func TestSignalsArePassedOn(t *testing.T) {
 	c.Process.Signal(unix.SIGTERM)
 	if got := exitOf(t, c.Wait()); got != 42 {
 		t.Errorf("exit status %d, want 42 of the second self that caught SIGTERM", got)
+	}
+}
+
+func TestWhatIsIgnoredStaysIgnored(t *testing.T) {
+	needUserNamespaces(t)
+	if !signal.Ignored(unix.SIGHUP) {
+		signal.Ignore(unix.SIGHUP)
+		defer signal.Reset(unix.SIGHUP)
+	}
+	c := unprivileged(t, program(t, "enter", "DO=wait"))
+	second, _ := started(t, c)
+	c.Process.Signal(unix.SIGHUP)
+	unix.Kill(second, unix.SIGHUP)
+	c.Process.Signal(unix.SIGTERM)
+	if got := exitOf(t, c.Wait()); got != 42 {
+		t.Errorf("exit status %d, want 42 of a second self that nohup protects from SIGHUP", got)
 	}
 }
 

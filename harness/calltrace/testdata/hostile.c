@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -116,6 +117,7 @@ static void refused(void) {
 	NEED(syscall(SYS_io_uring_setup, 8, params) == -1 && errno == ENOSYS);
 	NEED(syscall(SYS_io_setup, 8, &context) == -1 && errno == ENOSYS);
 	NEED(syscall(SYS_userfaultfd, 0) == -1 && errno == ENOSYS);
+	NEED(ioctl(0, 0xaa00, 0) == -1 && errno == ENOSYS); // USERFAULTFD_IOC_NEW
 }
 
 static volatile int trapped;

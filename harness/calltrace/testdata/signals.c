@@ -51,6 +51,12 @@ static void *receive_in_thread(void *arg) {
 	return 0;
 }
 
+static void *break_pipe(void *arg) {
+	close(pair[1]);
+	send(pair[0], "broken", 6, 0);
+	return 0;
+}
+
 static int info_value;
 static void with_info(int signal, siginfo_t *info, void *context) {
 	info_value = info->si_code == SI_QUEUE ? info->si_value.sival_int : -1;
@@ -147,6 +153,12 @@ int main(int argc, char **argv) {
 	} else if (!strcmp(mode, "pipe")) {
 		close(pair[1]);
 		send(pair[0], "broken", 6, 0);
+	} else if (!strcmp(mode, "pipethread")) { // the first thread does something else meanwhile
+		pthread_t thread;
+		int other[2];
+		socketpair(AF_UNIX, SOCK_STREAM, 0, other);
+		pthread_create(&thread, 0, break_pipe, 0);
+		recv(other[0], &byte, 1, 0);
 	} else if (!strcmp(mode, "abort")) {
 		recv(pair[0], &byte, 1, MSG_DONTWAIT);
 		abort();
