@@ -7,18 +7,21 @@ import "encoding/binary"
 // of the frame, the checksum standing at field (both count from the frame's first byte). It does nothing
 // where the places are not inside the frame.
 //
-// The rule is the one of virtio's VIRTIO_NET_HDR_F_NEEDS_CSUM. A sum of zero is written as all ones, which
-// means the same in the arithmetic of RFC 1071 and is what UDP demands.
+// The rule is the one of virtio's VIRTIO_NET_HDR_F_NEEDS_CSUM. Only in UDP is a sum of zero written as all ones,
+// since there a zero says that there is no checksum (RFC 768).
 func complete(frame []byte, start, field int) {
 	if start < 0 || field < start || field+2 > len(frame) {
 		return
 	}
 	sum := sum16(frame[start:])
-	if sum = ^sum; sum == 0 {
+	if sum = ^sum; sum == 0 && field-start == udpChecksum {
 		sum = 0xffff
 	}
 	binary.BigEndian.PutUint16(frame[field:], sum)
 }
+
+// udpChecksum is the place of the checksum in a UDP header.
+const udpChecksum = 6
 
 // sum16 is the ones' complement sum of RFC 1071 over big-endian 16-bit words.
 func sum16(data []byte) uint16 {

@@ -156,6 +156,14 @@ func (b *browser) media(name, value string) {
 	}
 }
 
+// onPaper shows the page as it would be printed.
+func (b *browser) onPaper() {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}); err != nil {
+		b.t.Fatalf("emulate paper: %v", err)
+	}
+}
+
 // picture saves what is seen, where SCREENSHOTS names a folder.
 func (b *browser) picture(name string) {
 	folder := os.Getenv("SCREENSHOTS")

@@ -158,6 +158,26 @@ func TestPageThemesAndLanguages(t *testing.T) {
 	b.noComplaints()
 }
 
+func TestPageOnPaper(t *testing.T) {
+	b := openBrowser(t)
+	b.open(samplePage(), "")
+	b.do(chromedp.Click(chromedp.CSS("#theme")), chromedp.Click(chromedp.CSS("#theme"))) // dark
+	b.expand("server.closes-accepted")
+	b.onPaper()
+	if got := ask[string](b, "getComputedStyle(document.documentElement).backgroundColor"); got != "rgb(255, 255, 255)" {
+		t.Errorf("the dark theme is printed as %s", got)
+	}
+	for _, what := range []string{".tools", ".filters"} {
+		if got := ask[string](b, "getComputedStyle(document.querySelector('"+what+"')).display"); got != "none" {
+			t.Errorf("%s is printed", what)
+		}
+	}
+	if wide := ask[bool](b, "document.querySelector('.picture.ladder').getBoundingClientRect().right <= document.documentElement.clientWidth"); !wide {
+		t.Error("the ladder does not fit on the paper")
+	}
+	b.noComplaints()
+}
+
 func TestPageOnAPhone(t *testing.T) {
 	b := openBrowser(t)
 	b.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))

@@ -67,7 +67,7 @@ const (
 	// neither comes about, nothing is held against a program for minutes.
 	patience = 5 * time.Minute
 	// enoughCPU is the processor time that each process of a program may use in a scene.
-	enoughCPU = 20 * time.Second
+	enoughCPU = 8 * time.Second
 	// clearing is how long clearing up may take.
 	clearing = 30 * time.Second
 )
