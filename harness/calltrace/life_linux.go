@@ -53,6 +53,9 @@ func (tr *tracer) addThread(tid int, p *process, f *files) *thread {
 // comes, or its maker has died.
 func (tr *tracer) newcomer(tid int, status unix.WaitStatus) {
 	tr.unclaimed[tid] = status
+	if _, parent := family(tid); tr.processes[parent] == nil {
+		tr.claimOrphans(0)
+	}
 }
 
 // forked is the event of a thread that has made another one.

@@ -71,12 +71,11 @@ func (p *proc) list(tid, most int) []int {
 		if errno != 0 {
 			return nil
 		}
+		if n == 0 { // a call that leaves room is not the last one: a signal cuts it short
+			break
+		}
 		if fds = appendNumbers(fds, p.dir[:n]); len(fds) > most {
 			return nil
-		}
-		const entry = 24 + 256 // the longest there can be
-		if int(n)+entry < len(p.dir) {
-			break // there was room for more
 		}
 	}
 	slices.Sort(fds)

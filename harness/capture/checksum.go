@@ -14,14 +14,14 @@ func complete(frame []byte, start, field int) {
 		return
 	}
 	sum := sum16(frame[start:])
-	if sum = ^sum; sum == 0 && field-start == udpChecksum {
+	if sum = ^sum; sum == 0 && field-start == udpField {
 		sum = 0xffff
 	}
 	binary.BigEndian.PutUint16(frame[field:], sum)
 }
 
-// udpChecksum is the place of the checksum in a UDP header.
-const udpChecksum = 6
+// udpField is the place of the checksum in a UDP header.
+const udpField = 6
 
 // sum16 is the ones' complement sum of RFC 1071 over big-endian 16-bit words.
 func sum16(data []byte) uint16 {

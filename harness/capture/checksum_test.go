@@ -62,11 +62,14 @@ func TestCompleteMakesTheSumRight(t *testing.T) {
 	}
 }
 
-func TestCompleteNeverWritesZero(t *testing.T) {
-	frame := []byte{0xff, 0xff, 0, 0}
-	complete(frame, 0, 2)
-	if !bytes.Equal(frame, []byte{0xff, 0xff, 0xff, 0xff}) {
-		t.Errorf("% x", frame)
+func TestASumOfZeroIsAllOnesInUDPOnly(t *testing.T) {
+	for field, want := range map[int]byte{udpField: 0xff, 16: 0} {
+		frame := make([]byte, field+2)
+		frame[0], frame[1] = 0xff, 0xff
+		complete(frame, 0, field)
+		if frame[field] != want || frame[field+1] != want {
+			t.Errorf("the checksum at %d is written as % x", field, frame[field:])
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ type step struct {
 
 // image is an executable in the making.
 type image struct {
-	steps []step
+	steps []*step // pointers, so that a step can be changed while others are added
 	data  []byte
 }
 
@@ -82,7 +82,7 @@ func (im *image) texts(list []string) uint64 {
 // add appends a step that is followed by the next one, whatever its result, and yields its index.
 func (im *image) add(nr uintptr, args ...uint64) int {
 	i := len(im.steps)
-	s := step{nr: nr, failed: i + 1, zero: i + 1, more: i + 1}
+	s := &step{nr: nr, failed: i + 1, zero: i + 1, more: i + 1}
 	copy(s.args[:], args)
 	im.steps = append(im.steps, s)
 	return i
@@ -140,7 +140,7 @@ func (im *image) bytes() ([]byte, error) {
 }
 
 // append writes the step as the code reads it.
-func (s step) append(file []byte, index int) []byte {
+func (s *step) append(file []byte, index int) []byte {
 	into := s.into
 	if into == 0 {
 		into = resultAt(index)

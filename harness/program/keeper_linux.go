@@ -191,7 +191,7 @@ func waitFor(pid int, usage *unix.Rusage) {
 // keeperImage is the keeper's list of steps for this program.
 func (l *launch) keeperImage(way isolation) *image {
 	im := &image{}
-	add, at := im.add, func(i int) *step { return &im.steps[i] }
+	add, at := im.add, func(i int) *step { return im.steps[i] }
 
 	add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
 	named := -1
