@@ -75,7 +75,8 @@ func openBrowser(t testing.TB) *browser {
 	if chromium.err != nil {
 		t.Fatalf("start Chromium: %v", chromium.err)
 	}
-	tab, closeTab := chromedp.NewContext(chromium.ctx)
+	// A context of its own, so that what one test chose is not remembered in the next.
+	tab, closeTab := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
 	b := &browser{t: t, ctx: tab}
 	if err := chromedp.Listen(tab, b.listen); err != nil {

@@ -50,8 +50,16 @@ func bringUpLoopback(also netip.Addr) (own netip.Addr, cookie uint64, err error)
 	}
 	if canBind6(netip.IPv6Loopback(), 0) {
 		own = ownAddress6()
+		routes, err := listenForRoutes()
+		if err != nil {
+			return own, 0, fmt.Errorf("listen for routes: %w", err)
+		}
+		defer routes.close()
 		if err := addAddress(own); err != nil {
 			return own, 0, fmt.Errorf("add %v to %s: %w", own, loopback, err)
+		}
+		if err := routes.await(own); err != nil {
+			return own, 0, err
 		}
 	}
 	// getaddrinfo with AI_ADDRCONFIG, which is its default, takes a host whose only IPv4 address is 127.0.0.1

@@ -69,7 +69,9 @@ static void jobs(void) { // job control as a shell sees it
 	if (child == 0) {
 		setpgid(0, 0); // in an orphaned group SIGTSTP does nothing
 		raise(SIGSTOP);
+		expect(receive(), 0); // the parent has seen that it goes on
 		raise(SIGTSTP);
+		expect(receive(), 0);
 		_exit(5);
 	}
 	for (int i = 0; i < 2; i++) {
@@ -77,6 +79,7 @@ static void jobs(void) { // job control as a shell sees it
 		if (WSTOPSIG(status) != (i ? SIGTSTP : SIGSTOP)) _exit(74);
 		kill(child, SIGCONT);
 		if (waitpid(child, &status, WCONTINUED) != child || !WIFCONTINUED(status)) _exit(75);
+		expect(send(pair[1], "x", 1, 0), 0);
 	}
 	if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != 5) _exit(76);
 }
