@@ -40,6 +40,7 @@ func (tr *tracer) addProcess(pid int) *process {
 func (tr *tracer) addThread(tid int, p *process, f *files) *thread {
 	th := &thread{tid: tid, process: p, files: f}
 	p.threads++
+	p.threaded = p.threaded || p.threads > 1
 	f.threads++
 	tr.threads[tid] = th
 	if len(tr.threads) > tr.limits.Threads && !tr.overrun {
@@ -50,11 +51,12 @@ func (tr *tracer) addThread(tid int, p *process, f *files) *thread {
 }
 
 // newcomer is the first stop of a thread that nobody has told of yet. It stands until its maker's event
-// comes, or its maker has died.
+// comes, which it cannot any more where the maker has died.
 func (tr *tracer) newcomer(tid int, status unix.WaitStatus) {
 	tr.unclaimed[tid] = status
-	if _, parent := family(tid); tr.processes[parent] == nil {
-		tr.claimOrphans(0)
+	_, parent := family(tid)
+	if p := tr.processes[parent]; p == nil || p.bereft {
+		tr.claimOrphans()
 	}
 }
 
@@ -73,6 +75,12 @@ func (tr *tracer) forked(th *thread, kind int) {
 			flags = tr.memory.number(th.tid, at, 8)
 		}
 	}
+	if kind == unix.PTRACE_EVENT_CLONE && flags&unix.CLONE_THREAD == 0 {
+		// What clone3 was given may have been overwritten since.
+		if group, _ := family(child); group != 0 && group != child {
+			flags |= unix.CLONE_THREAD | unix.CLONE_FILES
+		}
+	}
 	name := map[int]string{unix.PTRACE_EVENT_FORK: "fork", unix.PTRACE_EVENT_VFORK: "vfork"}[kind]
 	if name == "" {
 		name = "clone"
@@ -82,7 +90,11 @@ func (tr *tracer) forked(th *thread, kind int) {
 
 // claim makes a new thread known and lets it run if it has stopped already.
 func (tr *tracer) claim(maker *thread, tid int, flags uint64, name string) {
-	if tr.threads[tid] != nil {
+	if known := tr.threads[tid]; known != nil {
+		if known.orphan {
+			known.orphan = false
+			tr.noteFork(maker, tid, name, false)
+		}
 		return
 	}
 	p, f := maker.process, maker.files
@@ -91,11 +103,7 @@ func (tr *tracer) claim(maker *thread, tid int, flags uint64, name string) {
 	}
 	if flags&unix.CLONE_THREAD == 0 {
 		p = tr.addProcess(tid)
-		now := tr.now
-		tr.note(maker, &evidence.Call{
-			Op: evidence.OpFork, Name: name, FD: -1, Result: tid, Child: tid, Entry: now, Exit: now,
-			SharesFiles: f == maker.files,
-		})
+		tr.noteFork(maker, tid, name, f == maker.files)
 	}
 	th := tr.addThread(tid, p, f)
 	th.scan = f != maker.files && maker.files.making > 0
@@ -109,6 +117,12 @@ func (tr *tracer) claim(maker *thread, tid int, flags uint64, name string) {
 		tr.firstScan(th)
 		tr.groupStop(th, int(status.StopSignal()))
 	}
+}
+
+func (tr *tracer) noteFork(maker *thread, child int, name string, shares bool) {
+	tr.note(maker, &evidence.Call{
+		Op: evidence.OpFork, Name: name, FD: -1, Result: child, Child: child, Entry: tr.now, Exit: tr.now, SharesFiles: shares,
+	})
 }
 
 // firstScan looks at what a new process has open, where its maker's table may have had a descriptor that a
@@ -126,44 +140,46 @@ func (tr *tracer) firstScan(th *thread) {
 
 const maxScan = 1 << 16
 
-// claimOrphans makes known the new threads whose maker has died before its event was seen: those whose parent
-// is no more, and those of the process bereft, which has lost all other threads by an exec (0 for none).
-func (tr *tracer) claimOrphans(bereft int) {
+// claimOrphans makes known the new threads whose maker may have died before its event was seen: those whose
+// parent is no more, or has lost threads by an exec.
+func (tr *tracer) claimOrphans() {
 	for tid, status := range tr.unclaimed {
 		group, parent := family(tid)
-		var th *thread
+		p := tr.processes[parent]
 		switch {
 		case group == 0: // gone; its end will be told
-			continue
 		case group != tid && tr.processes[group] != nil:
-			th = tr.addThread(tid, tr.processes[group], tr.tableOf(group))
-		case parent != bereft && tr.processes[parent] != nil:
-			continue // its maker's event will come
-		default:
-			th = tr.addThread(tid, tr.addProcess(tid), newFiles())
-			th.scan = true
+			delete(tr.unclaimed, tid)
+			th := tr.addThread(tid, tr.processes[group], tr.anyThread(group).files)
+			tr.groupStop(th, int(status.StopSignal()))
+		case p == nil:
+			delete(tr.unclaimed, tid)
+			th := tr.addThread(tid, tr.addProcess(tid), newFiles())
+			th.scan, th.orphan = true, true
 			tr.firstScan(th)
+			tr.groupStop(th, int(status.StopSignal()))
+		case p.bereft:
+			tr.claim(tr.anyThread(parent), tid, 0, "fork")
 		}
-		delete(tr.unclaimed, tid)
-		tr.groupStop(th, int(status.StopSignal()))
 	}
 }
 
-// tableOf finds the descriptor table that the threads of a process use.
-func (tr *tracer) tableOf(pid int) *files {
+// anyThread is a thread of a process.
+func (tr *tracer) anyThread(pid int) *thread {
 	for _, th := range tr.threads {
 		if th.process.pid == pid {
-			return th.files
+			return th
 		}
 	}
-	return newFiles()
+	return &thread{tid: pid, process: tr.processes[pid], files: newFiles()} // all have just ended
 }
 
 // executed is the event of an exec: the other threads of the process are gone, and the thread that called
 // has the id of the process now.
 func (tr *tracer) executed(th *thread) {
-	if len(tr.unclaimed) > 0 {
-		tr.claimOrphans(th.process.pid)
+	if p := th.process; p.threaded {
+		p.bereft = true
+		tr.claimOrphans()
 	}
 	if former, err := eventMessage(th.tid); err == nil && int(former) != th.tid {
 		if caller := tr.threads[int(former)]; caller != nil && caller.process == th.process {
@@ -244,7 +260,7 @@ func (tr *tracer) ended(e *event) {
 		tr.processEnded(p, e)
 	}
 	if len(tr.unclaimed) > 0 {
-		tr.claimOrphans(0)
+		tr.claimOrphans()
 	}
 }
 

@@ -83,6 +83,17 @@ func TestUntracedChild(t *testing.T) {
 	}
 }
 
+// TestAdoptedChild has a program make a child whose parent it is not.
+func TestAdoptedChild(t *testing.T) {
+	for range 30 {
+		r := lives(t, "adopted").succeeded(t)
+		fork := r.one(t, evidence.OpFork)
+		if made := r.one(t, evidence.OpSocket); made.PID != fork.Child || fork.PID != r.ending.PID || r.ending.Processes != 2 {
+			t.Fatalf("%s", listing(r.calls))
+		}
+	}
+}
+
 func TestDaemonIsFollowed(t *testing.T) {
 	trace, _ := start(t, Command{Path: compiled(t, "lives.c"), Args: []string{"lives", "daemonise"}})
 	if first := trace.First(); first.PID != 0 && !isClosed(trace.Ended()) {

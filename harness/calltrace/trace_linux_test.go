@@ -261,6 +261,26 @@ func TestAlteredSends(t *testing.T) {
 	}
 }
 
+// TestFaultOfTheTracer has the tracer panic in the middle of a trace.
+func TestFaultOfTheTracer(t *testing.T) {
+	stops := 0
+	path := compiled(t, "pingpong.c")
+	trace, err := Start(deadline(t), Command{End: evidence.Server, Path: path, Args: []string{path, "1000000"}, Pace: func() {
+		if stops++; stops == 500 {
+			panic("fault")
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ending, err := trace.Wait(deadline(t))
+	if err == nil || !strings.Contains(err.Error(), "fault") || ending.Reason == "" {
+		t.Errorf("%+v, %v", ending, err)
+	}
+	<-trace.Ended()
+	noneLeft(t, trace.Calls())
+}
+
 func TestLimitsOfTheRecord(t *testing.T) {
 	path := compiled(t, "pingpong.c")
 	r := run(t, Command{Path: path, Args: []string{path, "500"}, Limits: Limits{Calls: 100, Data: 16, TotalData: 400}}).succeeded(t)

@@ -5,6 +5,7 @@ package calltrace
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,8 +52,10 @@ type process struct {
 	threads int // alive
 	ending  int // of those, in their exit stop
 	dying   bool
-	began   evidence.Time  // of its end
-	last    *evidence.Call // what the first thread to be asked was doing when it ended
+	// threaded: it has had several threads; bereft: it may have lost some in the middle of a fork, by an exec.
+	threaded, bereft bool
+	began            evidence.Time  // of its end
+	last             *evidence.Call // what the first thread to be asked was doing when it ended
 	// The signal that was delivered last, and what the thread that got it was doing.
 	struckBy int
 	struckIn *evidence.Call
@@ -64,6 +67,7 @@ type thread struct {
 	process   *process
 	files     *files
 	scan      bool       // what it has open is to be looked at when it first stops
+	orphan    bool       // who made it is not known
 	inside    bool       // a call is in the kernel, and stops once more
 	call      pending    // that call
 	suspended []*pending // calls that were interrupted and may be made again, the last one on top
@@ -99,10 +103,36 @@ func (tr *tracer) run(started chan<- error) {
 	tr.now = evidence.Now()
 	started <- nil
 	quietStops()
-	t.err = tr.loop()
+	t.err = tr.loopSafely()
 	tr.sumUp()
 	if !isClosed(t.firstEnded) {
 		close(t.firstEnded)
+	}
+}
+
+// loopSafely turns a fault of the tracer, which no program may be able to cause, into an error of this trace.
+func (tr *tracer) loopSafely() (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("the tracer failed: %v\n%s", fault, debug.Stack())
+			tr.giveUp()
+		}
+	}()
+	return tr.loop()
+}
+
+// giveUp kills everything traced and waits for it.
+func (tr *tracer) giveUp() {
+	tr.trace.engine.group.kill("the tracer failed")
+	for {
+		tid, errno := tr.wait(false)
+		switch {
+		case errno == unix.ECHILD:
+			return
+		case errno == 0 && unix.WaitStatus(tr.status).Stopped():
+			unix.Kill(tid, unix.SIGKILL) // one that the group does not know yet
+			resume(unix.PTRACE_CONT, tid, 0)
+		}
 	}
 }
 

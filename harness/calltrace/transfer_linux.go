@@ -102,14 +102,11 @@ func (tr *tracer) gather(th *thread, most int) []byte {
 
 // gatherAt reads into the buffer from an offset and yields the offset behind what was read.
 func (tr *tracer) gatherAt(th *thread, at, most int) int {
-	most = min(at+most, tr.limits.Data)
+	end := at + max(0, min(most, tr.limits.Data-at))
 	for _, v := range tr.vector {
-		want := int(min(v.length, uint64(max(0, most-at))))
+		want := int(min(v.length, uint64(end-at)))
 		if want == 0 {
-			if v.length == 0 {
-				continue
-			}
-			break
+			continue
 		}
 		n := tr.memory.read(th.tid, v.base, tr.buffer[at:at+want])
 		at += n

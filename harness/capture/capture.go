@@ -98,6 +98,7 @@ type Capture struct {
 	changed chan struct{} // closed at the next change of what follows or of kept
 	sent    uint64        // the number of the last mark sent
 	seen    uint64        // the number of the last mark seen
+	last    uint64        // the number of the mark that ends the capture, 0 while it is to go on
 	reads   uint64        // batches of frames that were read
 	dropped int
 	failed  error // of the source
@@ -137,7 +138,7 @@ func (c *Capture) read() {
 		}
 		if number, ok := c.source.marked(frame); ok {
 			c.seen = max(c.seen, number)
-		} else if !c.stopped {
+		} else if !c.stopped && !c.complete() {
 			c.kept.add(frame, info)
 		}
 		if !c.source.more() {
@@ -147,6 +148,9 @@ func (c *Capture) read() {
 		c.mu.Unlock()
 	}
 }
+
+// complete says whether the mark that ends the capture was seen. The caller holds mu.
+func (c *Capture) complete() bool { return c.last > 0 && c.seen >= c.last }
 
 // announce wakes all who wait. The caller holds mu.
 func (c *Capture) announce() {
@@ -207,18 +211,25 @@ func (c *Capture) Sync(ctx context.Context) ([]evidence.Packet, error) {
 	if c == nil {
 		return nil, nil
 	}
-	packets, err := c.sync(ctx)
+	packets, err := c.sync(ctx, c.nextMark(false))
 	if err != nil {
 		return packets, fmt.Errorf("capture on %s: %w", c.name, err)
 	}
 	return packets, nil
 }
 
-func (c *Capture) sync(ctx context.Context) ([]evidence.Packet, error) {
+// nextMark yields the number of a new mark, which may be the one that ends the capture.
+func (c *Capture) nextMark(last bool) uint64 {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.sent++
-	target := c.sent
-	c.mu.Unlock()
+	if last && c.last == 0 {
+		c.last = c.sent
+	}
+	return c.sent
+}
+
+func (c *Capture) sync(ctx context.Context, target uint64) ([]evidence.Packet, error) {
 	for {
 		c.mu.Lock()
 		reads, dropped, stopped := c.reads, c.dropped, c.stopped
@@ -290,21 +301,26 @@ func (c *Capture) fault() error {
 		errs = append(errs, fmt.Errorf("%d %w by the kernel", c.dropped, ErrDropped))
 	}
 	if n := c.kept.refused; n > 0 {
-		errs = append(errs, fmt.Errorf("%w: %d frames were not kept after the first %d", ErrTooMuch, n, len(c.kept.packets)))
+		kept := len(c.kept.packets)
+		errs = append(errs, fmt.Errorf("%w: %d frames were not kept after the first %d", ErrTooMuch, n, kept))
 	}
 	return errors.Join(errs...)
 }
 
 // Stop ends the capture and yields its packets, in the order of sending, numbered from 1: all that were sent
 // before the call. Where the capture is not whole (ErrDropped, ErrTooMuch, or the context ended before all
-// was read) the error says so and the packets are those there are. A second Stop yields the same packets and ErrStopped.
+// was read) the error says so and the packets are those there are. A second Stop yields the same packets and
+// ErrStopped.
 func (c *Capture) Stop(ctx context.Context) ([]evidence.Packet, error) {
 	if c == nil {
 		return nil, nil
 	}
-	packets, err := c.Sync(ctx)
+	_, err := c.sync(ctx, c.nextMark(true))
 	c.Close()
-	return packets, err
+	if err != nil {
+		err = fmt.Errorf("capture on %s: %w", c.name, err)
+	}
+	return c.Snapshot(), err
 }
 
 // Close ends the capture without a result. What it holds is released in the background: see Released.

@@ -20,8 +20,9 @@ type script struct {
 	more_    sync.Cond
 	frames   [][]byte
 	ended    bool
-	failure  error // of reading, when no frame is left
-	lose     int   // marks that are dropped instead
+	failure  error    // of reading, when no frame is left
+	lose     int      // marks that are dropped instead
+	after    [][]byte // what comes at once after a mark
 	dropped  int
 	noMark   error
 	noDrops  error
@@ -71,7 +72,7 @@ func (s *script) mark(number uint64) error {
 		s.dropped++
 		s.frames = append(s.frames, []byte("after a drop"))
 	default:
-		s.frames = append(s.frames, s.frame(number, 0))
+		s.frames = append(append(s.frames, s.frame(number, 0)), s.after...)
 	}
 	s.more_.Broadcast()
 	return nil
@@ -220,5 +221,19 @@ func TestAListStaysAsItIs(t *testing.T) {
 		if p.N != i+1 || len(p.Data) != 3 || p.Data[0] != byte(i) || p.Data[1] != byte(i>>8) {
 			t.Fatalf("frame %d has number %d and data %v", i+1, p.N, p.Data)
 		}
+	}
+}
+
+func TestStopEndsAtItsMark(t *testing.T) {
+	s := newScript("before")
+	s.after = [][]byte{[]byte("after"), []byte("and more")}
+	c := begin(s)
+	packets, err := c.Stop(t.Context())
+	if err != nil || len(packets) != 1 {
+		t.Errorf("%d packets, %v, want the one that was sent before", len(packets), err)
+	}
+	<-c.Released()
+	if again := c.Snapshot(); len(again) != 1 {
+		t.Errorf("%d packets in the end", len(again))
 	}
 }

@@ -111,10 +111,15 @@ func TestImageIsFull(t *testing.T) {
 // With every signal ignored the list of steps is at its longest.
 func TestImageHasRoom(t *testing.T) {
 	l := &launch{path: "/bin/true", argv: []string{"true"}}
-	for _, way := range []isolation{{}, {unix.CLONE_NEWPID, true}} {
+	for _, way := range []isolation{{}, {unix.CLONE_NEWPID, true}, {unix.CLONE_NEWUSER | unix.CLONE_NEWPID, true}} {
 		im := l.keeperImage(way)
 		if len(im.steps)+64 > stepRoom {
 			t.Errorf("%d steps, and 64 more", len(im.steps))
+		}
+		for _, s := range im.steps {
+			if s.nr == unix.SYS_CLONE && (s.zero == s.more || s.zero == s.failed || s.more == s.failed) {
+				t.Errorf("the fork leads parent and child the same way: %+v", s)
+			}
 		}
 	}
 }

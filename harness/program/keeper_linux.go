@@ -91,13 +91,13 @@ func (l *launch) keep(ctx context.Context, proc *Process) (runner, error) {
 	// Whatever hangs from here on ends with the context.
 	untie := context.AfterFunc(ctx, func() {
 		if proc.mark(reasonOf(ctx)) {
-			k.kill("")
+			k.kill()
 		}
 	})
 	defer untie()
 	if err := k.open(l); err != nil {
 		err = cmp.Or(ctx.Err(), err) // when that ends, all else fails
-		k.kill("")
+		k.kill()
 		<-k.ended
 		k.close()
 		return nil, err

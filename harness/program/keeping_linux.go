@@ -166,7 +166,7 @@ func (k *keeper) close() {
 func (k *keeper) pid() int { return k.first }
 
 // kill ends every process of the program.
-func (k *keeper) kill(string) {
+func (k *keeper) kill() {
 	if k.namespace {
 		k.signal(unix.SIGKILL)
 		return

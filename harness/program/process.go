@@ -68,7 +68,7 @@ type runner interface {
 	// pid of the first process as the harness sees it.
 	pid() int
 	// kill ends every process of the program; the runner then says that they are gone.
-	kill(reason string)
+	kill()
 	// others counts the processes beside the first one that are there now.
 	others() int
 	// blockedIn names the call in which the first process sleeps, "" where it does not or it cannot be known.
@@ -289,7 +289,7 @@ func (p *Process) stop(reason string) {
 	p.mu.Lock()
 	p.survivors, p.blockedIn = others, blockedIn
 	p.mu.Unlock()
-	p.runner.kill(reason)
+	p.runner.kill()
 }
 
 // mark notes that the harness is about to end the program, and whether it is the first to say so.
@@ -320,12 +320,13 @@ func (p *Process) refine(e ending) {
 	p.firstEnd = &e
 }
 
-// stoppedFirst is called by the runner when it has ended the program of its own accord, and says whether the
-// first process was there until then.
-func (p *Process) stoppedFirst(was bool) {
+// stoppedBefore is called by the runner when it has ended the program of its own accord, before anybody else
+// did, and says whether the first process was there until then.
+func (p *Process) stoppedBefore(reason string, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stopFirst = was
+	p.stopReason, p.stopFirst = reason, first
+	p.survivors, p.blockedIn = 0, ""
 }
 
 // treeEnded is called by the runner, once, when no process is left.

@@ -85,7 +85,7 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	}
 	untie := context.AfterFunc(ctx, func() {
 		if proc.mark(reasonOf(ctx)) {
-			r.kill(reasonOf(ctx))
+			r.kill()
 		}
 	})
 	defer untie()
@@ -126,10 +126,10 @@ func (r *traced) follow(path string, executed bool) {
 		r.proc.reach(err.Error())
 	}
 	r.proc.refine(first)
-	if end.Reason != "" && r.proc.mark(ReasonProcesses) {
-		// Nobody here asked for it, so it was the tracer's own limit.
+	if end.Reason != "" && end.Reason != asked {
+		// Nobody here asked for it, so it was the tracer's own limit, whatever came after.
 		r.proc.reach(fmt.Sprintf("processes: more than %d", r.proc.limits.Processes))
-		r.proc.stoppedFirst(end.Status.Signaled())
+		r.proc.stoppedBefore(ReasonProcesses, end.Status.Signaled())
 	}
 	r.proc.treeEnded()
 }
@@ -144,12 +144,15 @@ func (r *traced) release() {
 
 func (r *traced) pid() int { return r.trace.PID() }
 
-func (r *traced) kill(reason string) {
+func (r *traced) kill() {
 	if r.nest != nil {
 		r.nest.end()
 	}
-	r.trace.Kill(reason)
+	r.trace.Kill(asked)
 }
+
+// asked is the reason that the tracer is given when this package asks for the end.
+const asked = "asked for"
 
 // others counts processes that were made and have not ended.
 func (r *traced) others() int {

@@ -178,9 +178,11 @@ func dieBy(s unix.Signal) {
 	default:
 		return
 	}
-	signal.Reset(s)
-	unix.Kill(unix.Getpid(), s)
-	for { // another thread may get the signal
-		unix.Pause()
+	pid := unix.Getpid()
+	if pid == 1 {
+		return // the first process of a container is spared
 	}
+	signal.Reset(s)
+	// Sent to this very thread, it takes effect before the call returns.
+	unix.Tgkill(pid, unix.Gettid(), s)
 }

@@ -89,6 +89,10 @@ static void untraced3(void) {
 	if (pid != -1 || errno != ENOSYS) _exit(96);
 }
 
+static void adopted(void) { // the child is its parent's sibling
+	if (clone(child_socket, stack + sizeof stack, CLONE_PARENT | SIGCHLD, 0) < 0) _exit(110);
+}
+
 static int made;
 
 static int make_shared(void *arg) {
@@ -235,6 +239,7 @@ int main(int argc, char **argv) {
 	else if (!strcmp(mode, "daemonise")) daemonise();
 	else if (!strcmp(mode, "untraced")) untraced();
 	else if (!strcmp(mode, "untraced3")) untraced3();
+	else if (!strcmp(mode, "adopted")) adopted();
 	else if (!strcmp(mode, "shared")) shared();
 	else if (!strcmp(mode, "threads")) threads(n);
 	else if (!strcmp(mode, "execthread")) exec_from_thread();
