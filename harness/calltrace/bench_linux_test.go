@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,12 +13,13 @@ import (
 	"tcpwitness/harness/evidence"
 )
 
-// The cost of a trace, beside that of no trace and of strace on the same calls. Times of one run can be
-// compared when everything is on one processor (placement alone changes a ping-pong fivefold):
+// The cost of a trace, beside that of no trace and of strace on the same calls. The three take turns, so that
+// other load disturbs them alike, and should be on one processor (placement alone changes a ping-pong
+// fivefold):
 //
 //	taskset -c 0 go test -run '^$' -bench . -benchtime 5x ./harness/calltrace
 //
-// cpu-ms/op is the processor time of program and tracer together, which other load disturbs least.
+// The times are processor time, of program and tracer together, and wall time, in ms a run.
 var straceCommand = []string{
 	"strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e",
 	"trace=network,read,write,readv,writev,close,dup,dup2,dup3,fcntl,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait",
@@ -40,42 +42,59 @@ func benchmark(b *testing.B, path string, args ...string) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	}
 	command := append([]string{path}, args...)
-	plain := func(b *testing.B, command []string) {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
+	ways := []*way{
+		{name: "native", run: func() { runPlain(b, command) }},
+		{name: "strace", run: func() { runPlain(b, append(slices.Clone(straceCommand), command...)) }},
+		{name: "trace", run: func() { runTraced(b, command) }},
+	}
+	if _, err := exec.LookPath("strace"); err != nil {
+		ways = slices.Delete(ways, 1, 2)
+	}
+	for b.Loop() {
+		for _, w := range ways {
+			w.measure(b)
 		}
 	}
-	b.Run("native", func(b *testing.B) { measured(b, func() { plain(b, command) }) })
-	b.Run("strace", func(b *testing.B) {
-		if _, err := exec.LookPath("strace"); err != nil {
-			b.Skip(err)
-		}
-		measured(b, func() { plain(b, append(append([]string(nil), straceCommand...), command...)) })
-	})
-	b.Run("calltrace", func(b *testing.B) {
-		calls := 0
-		measured(b, func() {
-			trace, err := Start(context.Background(), Command{End: evidence.Server, Path: path, Args: command})
-			if err != nil {
-				b.Fatal(err)
-			}
-			ending, err := trace.Wait(context.Background())
-			if err != nil || ending.Status != 0 {
-				b.Fatalf("%+v, %v", ending, err)
-			}
-			calls = trace.journal.n
-		})
-		b.ReportMetric(float64(calls), "calls/op")
-	})
+	for _, w := range ways {
+		b.ReportMetric(float64(w.cpu.Microseconds())/1000/float64(b.N), w.name+"-cpu-ms")
+		b.ReportMetric(float64(w.wall.Microseconds())/1000/float64(b.N), w.name+"-wall-ms")
+	}
+	if len(ways) == 3 {
+		b.ReportMetric(float64(ways[2].cpu)/float64(ways[1].cpu), "of-strace-cpu")
+		b.ReportMetric(float64(ways[2].wall)/float64(ways[1].wall), "of-strace-wall")
+	}
+	b.ReportMetric(0, "ns/op") // of all three together: says nothing
 }
 
-// measured reports the processor time too.
-func measured(b *testing.B, once func()) {
-	before := processorTime(b)
-	for b.Loop() {
-		once()
+// way is a way to run a program, and what that has cost so far.
+type way struct {
+	name      string
+	run       func()
+	cpu, wall time.Duration
+}
+
+func (w *way) measure(b *testing.B) {
+	cpu, began := processorTime(b), time.Now()
+	w.run()
+	w.cpu += processorTime(b) - cpu
+	w.wall += time.Since(began)
+}
+
+func runPlain(b *testing.B, command []string) {
+	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
 	}
-	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/1000/float64(b.N), "cpu-ms/op")
+}
+
+func runTraced(b *testing.B, command []string) {
+	trace, err := Start(context.Background(), Command{End: evidence.Server, Path: command[0], Args: command})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ending, err := trace.Wait(context.Background())
+	if err != nil || ending.Status != 0 || len(ending.Cut) > 0 {
+		b.Fatalf("%+v, %v", ending, err)
+	}
 }
 
 func processorTime(b *testing.B) time.Duration {

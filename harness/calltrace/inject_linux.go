@@ -122,7 +122,10 @@ func (i *injection) call(nr uint64, args ...uint64) (int64, error) {
 		case err != nil:
 			return 0, err
 		case status.StopSignal() == unix.SIGTRAP|syscallStop:
-			stops++
+			// Everything rests on this request, which Linux has since 5.3.
+			if stops++; !new(syscallInfo).read(i.pid) {
+				return 0, fmt.Errorf("%w: the kernel does not tell what system call a thread is in", ErrUnavailable)
+			}
 		case stopEvent(status) == 0:
 			i.held = append(i.held, status.StopSignal())
 		}

@@ -59,27 +59,28 @@ var atFDCWD = unix.AT_FDCWD // a variable, for the conversion to an unsigned num
 // list yields the open descriptors in rising order; nil where there are more than most or they cannot be
 // read.
 func (p *proc) list(tid, most int) []int {
-	fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(atFDCWD), uintptr(unsafe.Pointer(p.fdPath(tid, -1))),
+	folder, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(atFDCWD), uintptr(unsafe.Pointer(p.fdPath(tid, -1))),
 		unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, 0, 0)
 	if errno != 0 {
 		return nil
 	}
-	defer unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	defer unix.Close(int(folder))
 	fds := make([]int, 0, 8)
 	for {
-		n, _, errno := unix.Syscall(unix.SYS_GETDENTS64, fd, uintptr(unsafe.Pointer(&p.dir[0])), uintptr(len(p.dir)))
-		if errno != 0 {
+		n, _, errno := unix.Syscall(unix.SYS_GETDENTS64, folder, uintptr(unsafe.Pointer(&p.dir[0])), uintptr(len(p.dir)))
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno != 0:
 			return nil
-		}
-		if n == 0 { // a call that leaves room is not the last one: a signal cuts it short
-			break
+		case n == 0: // a call that leaves room is not the last one: a signal cuts it short
+			slices.Sort(fds)
+			return fds
 		}
 		if fds = appendNumbers(fds, p.dir[:n]); len(fds) > most {
 			return nil
 		}
 	}
-	slices.Sort(fds)
-	return fds
 }
 
 // appendNumbers appends the names that are numbers of an array of struct linux_dirent64.

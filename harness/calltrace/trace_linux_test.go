@@ -161,6 +161,10 @@ func TestThreadsWithChildren(t *testing.T) {
 	if !hasChildren() {
 		t.Error("the child is not seen")
 	}
+	mine, tracers := unix.Gettid(), 0
+	if onOwnThread(func() { tracers = unix.Gettid() }); tracers == mine {
+		t.Error("a tracer would run on the thread with the child")
+	}
 	command.Process.Kill()
 	if command.Wait(); hasChildren() {
 		t.Error("a child is left")

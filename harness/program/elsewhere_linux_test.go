@@ -166,6 +166,16 @@ func TestTracedOrNot(t *testing.T) {
 	if want := os.Getenv(place) != "no ptrace"; traced != want || (why == "") != want || !o.ExitedZero() || (len(proc.Calls()) > 0) != want {
 		t.Errorf("traced: %v, because %q; %s, %d calls", traced, why, o.InWords, len(proc.Calls()))
 	}
+	execs := 0
+	proc.Look(func(c *evidence.Call) {
+		if c.Op == evidence.OpExec {
+			execs++
+		}
+	})
+	// The shell's own; that of the steps before it is nobody's business.
+	if traced && (execs != 1 || len(proc.Calls()) == 0 || proc.Calls()[0].Op != evidence.OpExec) {
+		t.Errorf("%d execs in %v", execs, proc.Calls())
+	}
 	never := func([]evidence.Call) bool { return false }
 	switch err := proc.AwaitCalls(t.Context(), never); {
 	case traced && !errors.Is(err, ErrEnded), !traced && !errors.Is(err, ErrNotTraced):

@@ -44,13 +44,20 @@ func TestLateChild(t *testing.T) {
 }
 
 func TestKillsEverybody(t *testing.T) {
-	for _, script := range []string{"kill -9 -1; kill -9 0", "trap '' TERM; kill -TERM 0; kill -TERM -1; exit 4", "kill -STOP -1; exit 5",
-		fmt.Sprintf("kill -9 %d; kill -9 -%d; exit 6", os.Getpid(), os.Getpid()),
-		"kill -9 $PPID; kill -9 1; exit 7"} {
+	harness := os.Getpid()
+	for script, words := range map[string]string{
+		"kill -9 -1; kill -9 0":                                          "killed by SIGKILL",
+		"trap '' TERM; kill -TERM 0; kill -TERM -1; exit 4":              "exited with status 4",
+		"kill -STOP -1; exit 5":                                          "exited with status 5",
+		fmt.Sprintf("kill -9 %d; kill -9 -%d; exit 6", harness, harness): "exited with status 6",
+		"kill -9 $PPID 2>/dev/null; kill -9 1; kill -STOP $PPID; exit 7": "exited with status 7",
+	} {
 		t.Run(script, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, g *ground) {
 				bystander := g.start(t.Context(), shell(t, "exec sleep 1000"))
-				g.run(shell(t, script))
+				if o := g.run(shell(t, strings.ReplaceAll(script, "$PPID", "$(test $PPID = 0 && echo 1 || echo $PPID)"))); o.InWords != words {
+					t.Errorf("%s, not %s", o.InWords, words)
+				}
 				if o := bystander.Stop(ReasonNotNeeded); !o.Stopped {
 					t.Errorf("the other program: %s", o.InWords)
 				}
@@ -110,10 +117,13 @@ func TestThreadBomb(t *testing.T) {
 // The program must not reach the process that keeps it, nor the harness, by debugging them.
 func TestDebugsItsKeeper(t *testing.T) {
 	eachWay(t, func(t *testing.T, g *ground) {
-		g.run(inC(t, `#include <sys/ptrace.h>
+		o := g.run(inC(t, `#include <sys/ptrace.h>
 			int main() {
 			int above = getppid() ? getppid() : 1;
-			ptrace(PTRACE_ATTACH, above, 0, 0); ptrace(PTRACE_ATTACH, 1, 0, 0);
-			kill(above, SIGSTOP); kill(1, SIGKILL); kill(above, SIGKILL); return 0; }`))
+			int reached = !ptrace(PTRACE_ATTACH, above, 0, 0) || !ptrace(PTRACE_ATTACH, 1, 0, 0);
+			kill(above, SIGSTOP); kill(1, SIGKILL); kill(above, SIGKILL); return reached; }`))
+		if !o.ExitedZero() {
+			t.Errorf("%+v", o)
+		}
 	})
 }

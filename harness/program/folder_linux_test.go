@@ -37,6 +37,7 @@ func TestFolderIsRemoved(t *testing.T) {
 		{"deleted", `rm -rf "$PWD"; mkdir -p /nowhere 2>/dev/null; pwd`},
 		{"deleted with what it is in", `rm -rf "$(dirname "$PWD")"`},
 		{"read-only folders", `mkdir -p a/b/c; echo x > a/b/c/f; chmod 000 a/b/c; chmod 500 a/b; chmod 000 a; chmod 000 .`},
+		{"read-only", `echo x > f; chmod 500 .`},
 		{"links", `ln -s "$OUTSIDE" link; ln -s "$OUTSIDE/kept" file; ln "$OUTSIDE/kept" hard 2>/dev/null; mkdir d; ln -s "$OUTSIDE" d/link; chmod 0 d`},
 		{"moved", `d=$PWD; cd ..; mv "$d" ../moved; echo x > ../moved/more`},
 		{"moved with what it is in", `d=$(dirname "$PWD"); cd "$d/.."; mv "$d" away`},

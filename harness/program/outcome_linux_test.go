@@ -152,6 +152,20 @@ func TestStop(t *testing.T) {
 	})
 }
 
+// A program that ends by itself in the moment in which it was to be ended was not stopped.
+func TestStoppedTooLate(t *testing.T) {
+	eachWay(t, func(t *testing.T, g *ground) {
+		proc := g.start(t.Context(), shell(t, "read line; exit 3"))
+		if !proc.mark(ReasonNotNeeded) {
+			t.Fatal("somebody else was first")
+		}
+		proc.CloseStdin()
+		if o := proc.Wait(t.Context()); o.InWords != "exited with status 3" || o.Stopped || o.StopReason != "" {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
 // Interrupted runs are no deadline.
 func TestInterrupted(t *testing.T) {
 	eachWay(t, func(t *testing.T, g *ground) {

@@ -98,7 +98,7 @@ func TestOutputWithoutEnd(t *testing.T) {
 	})
 }
 
-// Somebody else who has got hold of the output delays nothing, and what was printed before is there.
+// Somebody else who has got hold of the streams delays nothing, and what was printed before is there.
 func TestOutputGivenAway(t *testing.T) {
 	eachWay(t, func(t *testing.T, g *ground) {
 		proc := g.start(t.Context(), shell(t, "read line; echo bye"))
@@ -106,12 +106,17 @@ func TestOutputGivenAway(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		proc.CloseStdin()
+		input, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/0", proc.PID()), os.O_RDONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proc.Feed(append([]byte("line\n"), make([]byte, 10_000_000)...)) // more than the pipe holds
 		o := proc.Wait(t.Context())
 		if string(o.Stdout) != "bye\n" || !o.ExitedZero() {
 			t.Errorf("%+v", o)
 		}
 		held.Close()
+		input.Close()
 	})
 }
 

@@ -51,8 +51,8 @@ func newGround(t *testing.T, trace bool) *ground {
 		if left := entries(g.temp); len(left) > 0 {
 			t.Errorf("files were left behind: %v", left)
 		}
-		if after := descriptors(t); after > before {
-			t.Errorf("%d descriptors were open before, %d after", before, after)
+		if after := descriptors(t); len(after) > len(before) {
+			t.Errorf("descriptors before: %v\nafter: %v", before, after)
 		}
 		if left := zombies(); len(left) > 0 {
 			t.Errorf("children were left behind: %v", left)
@@ -144,8 +144,8 @@ func entries(dir string) []string {
 	return names
 }
 
-// descriptors counts this process's own.
-func descriptors(t *testing.T) int {
+// descriptors says of each open descriptor what it is.
+func descriptors(t *testing.T) []string {
 	t.Helper()
 	// The poller opens its own with the first file that needs it.
 	r, w, err := os.Pipe()
@@ -155,7 +155,12 @@ func descriptors(t *testing.T) int {
 	r.SetDeadline(time.Time{})
 	r.Close()
 	w.Close()
-	return len(entries("/proc/self/fd"))
+	names := entries("/proc/self/fd")
+	for i, name := range names {
+		target, _ := os.Readlink("/proc/self/fd/" + name)
+		names[i] += "→" + target
+	}
+	return names
 }
 
 func shorten(b []byte) string {

@@ -157,14 +157,14 @@ const asked = "asked for"
 // others counts processes that were made and have not ended.
 func (r *traced) others() int {
 	alive := map[int]bool{}
-	for _, c := range r.calls() {
+	r.look(func(c *evidence.Call) {
 		switch c.Op {
 		case evidence.OpFork:
 			alive[c.Child] = true
 		case evidence.OpExit:
 			delete(alive, c.PID)
 		}
-	}
+	})
 	return len(alive)
 }
 
