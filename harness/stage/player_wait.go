@@ -8,10 +8,15 @@ import (
 	"tcpwitness/harness/program"
 )
 
-// idleEnough is how long a program may do nothing at all, with none of its threads wanting a processor,
-// before a scene stops waiting for it. It only counts where threads sleep in waits that a timer may end;
-// a program in which every thread sleeps until somebody else acts is known at once to do nothing more.
-const idleEnough = 10 * time.Second
+// idleEnough is how long a program may get nothing done, asleep nearly all the time, before a scene stops
+// waiting for it. It only counts where threads sleep in waits that a timer may end; a program in which every
+// thread sleeps until somebody else acts is known at once to do nothing more.
+const (
+	idleEnough = 10 * time.Second
+	// looksEnough is how often it must have been looked at meanwhile: on a stalled machine time passes for
+	// the program as little as for the harness.
+	looksEnough = 100
+)
 
 const (
 	firstPause = 200 * time.Microsecond
@@ -80,9 +85,11 @@ func (a *act) inVain(holds func() bool, number int, watch *watcher) bool {
 type watcher struct {
 	act   *act
 	last  census
-	since time.Time // of the last sign of life
-	calls int       // seen at the last sign of life
-	spun  int       // seen when spinning was last looked for
+	since time.Time // of the last deed
+	deeds int       // by then
+	looks int       // at the program since then
+	awake int       // looks at which one of its threads ran or wanted to
+	spun  int       // calls seen when spinning was last looked for
 }
 
 // stalled says whether the program can do nothing more by itself: it has ended, every thread sleeps until
@@ -102,16 +109,26 @@ func (w *watcher) stalled() bool {
 	if now.asleep && now.forGood && now.same(before) && !seen.limited {
 		return true
 	}
-	if !now.asleep || seen.calls != w.calls {
-		w.calls, w.since = seen.calls, time.Now()
-	}
 	if seen.calls-w.spun >= evidence.SpinCalls {
 		w.spun = seen.calls
 		if _, n := evidence.Spin(seen.latest()); n > 0 {
 			return true
 		}
 	}
-	return time.Since(w.since) > idleEnough
+	return w.idle(seen.deeds, now.asleep)
+}
+
+// idle says whether the program has been without a deed for long, and awake for a quarter of it at most. A
+// loop that looks again and again whether there is something to do gets nothing done.
+func (w *watcher) idle(deeds int, asleep bool) bool {
+	if deeds != w.deeds {
+		w.deeds, w.since, w.looks, w.awake = deeds, time.Now(), 0, 0
+	}
+	w.looks++
+	if !asleep {
+		w.awake++
+	}
+	return time.Since(w.since) > idleEnough && w.looks >= looksEnough && 4*w.awake <= w.looks
 }
 
 func ended(process *program.Process) bool {
@@ -127,6 +144,7 @@ func ended(process *program.Process) bool {
 type surveyed struct {
 	pids  []int // processes that are there
 	calls int
+	deeds int // calls that came back with more than "not yet"
 	// limited says that a blocking call may be ended by a time limit that does not show in its arguments:
 	// SO_RCVTIMEO or SO_SNDTIMEO. Without a trace that is not known, and so taken for granted.
 	limited bool
@@ -142,6 +160,19 @@ func (s *surveyed) latest() []evidence.Call {
 	return append(slices.Clone(s.recent[at:]), s.recent[:at]...)
 }
 
+// deed says whether a call got something done: it came back, and not because its time was up.
+func deed(c *evidence.Call) bool {
+	switch {
+	case !c.Returned(), c.Op == evidence.OpWait && c.Result <= 0:
+		return false
+	}
+	switch c.Errno {
+	case "EAGAIN", "EWOULDBLOCK", "EINTR", "ETIMEDOUT":
+		return false
+	}
+	return true
+}
+
 func survey(process *program.Process) *surveyed {
 	traced, _ := process.Traced()
 	s := &surveyed{limited: !traced}
@@ -149,6 +180,9 @@ func survey(process *program.Process) *surveyed {
 	process.Look(func(c *evidence.Call) {
 		s.recent[s.calls%len(s.recent)] = *c
 		s.calls++
+		if deed(c) {
+			s.deeds++
+		}
 		switch c.Op {
 		case evidence.OpFork:
 			alive[c.Child] = true

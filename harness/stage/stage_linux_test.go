@@ -2,7 +2,9 @@ package stage_test
 
 import (
 	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/onsi/gomega"
 
@@ -116,19 +118,33 @@ func TestBlockedCallsReturnWhenTheScenarioEnds(t *testing.T) {
 }
 
 // BenchmarkScenario is a whole scenario: sandbox and capture from the pool, an in-process connection with
-// a message each way and its close, and the record in memory.
+// a message each way and its close, and the record in memory. It reports the medians in µs of the whole and
+// of its parts.
 func BenchmarkScenario(b *testing.B) {
 	theatre := open(b)
+	var takes, plays, ends, wholes []time.Duration
 	for b.Loop() {
+		began := time.Now()
 		s := set(b, theatre)
+		taken := time.Now()
 		c := s.Connection()
 		if !s.Exchange(c).Whole() {
 			b.Fatal("the exchange was not whole")
 		}
 		s.Client.Closed(c.Client)
 		s.Server.Closed(c.Accepted)
+		played := time.Now()
 		if run := s.Finish(b.Context()); len(run.Packets) == 0 {
 			b.Fatal("nothing was captured")
 		}
+		takes, plays = append(takes, taken.Sub(began)), append(plays, played.Sub(taken))
+		ends, wholes = append(ends, time.Since(played)), append(wholes, time.Since(began))
+	}
+	for _, part := range []struct {
+		name  string
+		times []time.Duration
+	}{{"take", takes}, {"play", plays}, {"end", ends}, {"whole", wholes}} {
+		slices.Sort(part.times)
+		b.ReportMetric(float64(part.times[len(part.times)/2])/float64(time.Microsecond), "µs-"+part.name)
 	}
 }
