@@ -10,11 +10,12 @@ type feeder struct {
 	file *os.File // the writing end of a pipe
 	done chan struct{}
 
-	mu     sync.Mutex
-	queue  [][]byte
-	closed bool
-	fed    []byte
-	wake   chan struct{} // holds one token where there is something to do
+	mu      sync.Mutex
+	queue   [][]byte
+	writing bool // something that was taken from the queue
+	closed  bool
+	fed     []byte
+	wake    chan struct{} // holds one token where there is something to do
 }
 
 func newFeeder(file *os.File) *feeder {
@@ -74,7 +75,7 @@ func (f *feeder) run() {
 		for {
 			f.mu.Lock()
 			queue, closed := f.queue, f.closed
-			f.queue = nil
+			f.queue, f.writing = nil, len(f.queue) > 0
 			f.mu.Unlock()
 			if len(queue) == 0 {
 				if closed {

@@ -67,6 +67,8 @@ type Start struct {
 	Trace bool
 	// Alter may change a traced call; see calltrace.Command.
 	Alter func(*evidence.Call) int
+	// Pace, where set, is called before a traced thread goes on, to slow the tracer down.
+	Pace func()
 	// Limits bound what the program may use; its zero value means the defaults.
 	Limits Limits
 	// Env are more entries of the environment, as in Program.

@@ -76,6 +76,7 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 			},
 			Started: func(pid int) error { return bound(pid, l.limits, -1) },
 			Alter:   l.start.Alter,
+			Pace:    l.start.Pace,
 			Limits:  calltrace.Limits{Threads: max(0, l.limits.Processes)},
 		})
 	}

@@ -51,10 +51,10 @@ var chineseServer = map[string]wording{
 		"一次 recv() 不等于一个报文：TCP 是字节流。请循环调用 recv()，接在已有数据之后，直到帧完整或返回 0。"},
 	"server.survives-silent-client": {
 		"客户端连接后一个字节不发就关闭，服务器不会崩溃、卡住或空转。",
-		"客户端关闭后 recv() 会一次又一次返回 0。等待更多字节却不在 0 处停止的循环永远不会结束。"},
+		"客户端关闭后 recv() 会一次又一次返回 0。等待更多字节却不在 0 处停止的循环永远不会结束。依次服务多个客户端的服务器不应因一个客户端离开而结束。"},
 	"server.survives-reset": {
 		"客户端复位连接时，服务器不会崩溃、卡住或空转。",
-		"这时 recv() 以 ECONNRESET 失败，随后的 send() 会引发 SIGPIPE，使程序结束。请检查 -1，并用 MSG_NOSIGNAL 发送或忽略 SIGPIPE。"},
+		"这时 recv() 以 ECONNRESET 失败，随后的 send() 会引发 SIGPIPE，使程序结束。请检查 -1，并用 MSG_NOSIGNAL 发送或忽略 SIGPIPE。一个连接失败，不是结束还要服务其他客户端的服务器的理由。"},
 	"server.survives-full-message": {
 		"127 字节的报文不会造成溢出：回复仍是正确的一帧。",
 		"用 strcat() 添加后缀会写到已满缓冲区之外，而且往往并不崩溃。超过 123 字节的文字必须截短，好放下后缀和 NUL。"},
@@ -72,7 +72,7 @@ var chineseServer = map[string]wording{
 		"每个离开的客户端都应对应一次 close()。忘了关闭的服务器在大约 1000 个客户端之后停摆，accept() 以 EMFILE 失败。"},
 	"server.serves-in-any-order": {
 		"两个客户端都已连接时，先来的保持沉默，后来的也能得到服务。",
-		"在 recv() 里等待一个客户端的服务器听不到其他客户端。为每个客户端使用一个进程或线程，或用 poll() 监视所有描述符。"},
+		"在 recv() 里等待一个客户端的服务器听不到其他客户端；共用一个变量的线程会回复错误的客户端。为每个客户端使用一个进程或线程，或用 poll() 监视所有描述符。"},
 }
 
 var chineseClient = map[string]wording{

@@ -8,7 +8,7 @@ import (
 
 func clientSendsMessage(r *record) Finding {
 	if !r.sends() {
-		return skip("the client sends nothing in this dialogue")
+		return r.keepsSilent()
 	}
 	want := r.connections()[0].Message
 	if !r.connected(0) {
@@ -22,6 +22,17 @@ func clientSendsMessage(r *record) Finding {
 		return r.wrongMessage(p, want)
 	}
 	return r.showing(pass().on(r.itsSends()...).on(p.receives()...), p)
+}
+
+// keepsSilent judges a client that has nothing to say in the dialogue.
+func (r *record) keepsSilent() Finding {
+	for _, c := range r.itsSends() {
+		if c.Succeeded() && c.Result > 0 {
+			return fail("no send: in this dialogue only the server speaks", listed(r.itsSends()...)).
+				because("it sends %d bytes where it should only listen", c.Result).on(r.itsSends()...)
+		}
+	}
+	return skip("the client sends nothing in this dialogue")
 }
 
 func (r *record) itsSends() []*evidence.Call {

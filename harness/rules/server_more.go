@@ -183,6 +183,11 @@ func serverServesInAnyOrder(r *record) Finding {
 	}
 	first, later := r.conn(0), r.conn(1)
 	if later.cut || r.sameAs(later, r.connections()[1].Reply) || len(later.got) > 0 {
+		if first.sent > 0 && !first.cut && len(first.got) == 0 {
+			return fail("a reply to each of the two clients", paragraphs("the later client got its reply\nthe first client then sent its message and got "+first.arrived(), listed(dataCalls(r.sentFrom(0))...))).
+				because("the first client got no reply once the later one had been served").
+				on(acceptOf(r.acceptedFrom(0)), acceptOf(r.acceptedFrom(1))).on(first.receives()...)
+		}
 		// What the reply says is a question of its own.
 		return pass().on(later.receives()...).on(acceptOf(r.acceptedFrom(0)), acceptOf(r.acceptedFrom(1)))
 	}

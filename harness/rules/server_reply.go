@@ -255,5 +255,32 @@ func serverAssembles(r *record) Finding {
 	if r.replies() {
 		return serverReplies(r)
 	}
-	return serverPrintsMessage(r)
+	if f := serverPrintsMessage(r); f.Verdict != Skip {
+		return f
+	}
+	return r.receivesAll(0)
+}
+
+// receivesAll judges, where the output does not tell, whether a server had read the whole message when it
+// closed the connection: what it has not read it cannot print.
+func (r *record) receivesAll(i int) Finding {
+	if why := r.untraced(); why != "" {
+		return skip(why)
+	}
+	message, s := len(r.connections()[i].Message), r.acceptedFrom(i)
+	if s == nil || message == 0 || r.stillOpen(s) != "" {
+		return serverPrintsMessage(r)
+	}
+	got := 0
+	receives := s.of(evidence.OpRecv)
+	for _, c := range receives {
+		if c.Succeeded() && c.Flags&messagePeek == 0 {
+			got += c.Result
+		}
+	}
+	if got >= message || len(receives) == 0 {
+		return serverPrintsMessage(r)
+	}
+	return fail(fmt.Sprintf("recv until all %d bytes of the message are there", message), listed(append(receives, closing(s)...)...)).
+		because("it closed the connection with %d of %d bytes read", got, message).on(receives...)
 }

@@ -69,6 +69,10 @@ func serverSurvives(r *record) Finding {
 		return f.on(acceptOf(r.acceptedFrom(0)))
 	}
 	if o.EndedByItself() {
+		if r.script.StaysUp {
+			return fail("the server waits for the next client: in this dialogue it serves one after another and stays up", paragraphs(ending(o), listed(r.last()))).
+				because("one client that leaves ends the server for all others").on(acceptOf(r.acceptedFrom(0)))
+		}
 		return pass().because("%s", ending(o))
 	}
 	if len(r.connections()) > 1 && r.conn(1) != nil {

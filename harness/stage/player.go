@@ -138,7 +138,7 @@ func (a *act) start(p program.Program, alter func(*evidence.Call) int) *program.
 	}
 	process, err := p.Start(a.ctx, program.Start{
 		End: a.player.Role, IP: a.address.Addr(), Port: a.address.Port(), Enter: a.Sandbox.Enter,
-		Trace: a.theatre.Ability.Trace, Alter: alter, Limits: limits,
+		Trace: a.theatre.Ability.Trace, Alter: alter, Pace: a.theatre.Pace, Limits: limits,
 	})
 	if err != nil {
 		a.fault("%v", err)

@@ -100,7 +100,12 @@ func (w *watcher) stalled() bool {
 		return true
 	}
 	seen := survey(process)
+	// Asked before the threads are counted: had what is pending woken one of them meanwhile, that would show.
+	pending := process.Pending()
 	now := take(seen.pids)
+	if pending {
+		now.asleep, now.forGood = false, false
+	}
 	before := w.last
 	w.last = now
 	if now.threads == 0 {
@@ -221,8 +226,9 @@ func (a *act) rests() bool {
 		if ended(a.current()) {
 			return true
 		}
+		pending := a.current().Pending()
 		now := take(survey(a.current()).pids)
-		same := now.threads > 0 && now.same(before)
+		same := now.threads > 0 && now.same(before) && !pending
 		before = now
 		return same
 	}, a.current().Done(), 0)

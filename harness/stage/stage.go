@@ -34,6 +34,9 @@ type Theatre struct {
 	// A scripted peer's wire has none of its own. That is how a wire, or the kernel behind it, that does more
 	// harm than a stack can repair is tried.
 	Faults func(asked []wire.Fault) []wire.Fault
+	// Pace, where set, is called before a traced program goes on after a stop, on the tracer's thread. That is
+	// how a slow tracer is tried.
+	Pace func()
 
 	pool  *sandbox.Pool[*capture.Capture]
 	quiet sync.RWMutex // held for reading while something is prepared in the background
