@@ -17,6 +17,8 @@ type census struct {
 	asleep bool
 	// forGood says that all of them sleep in calls that only somebody else can end: no timer will.
 	forGood bool
+	// held says that no thread can run by itself: each sleeps, is stopped, or waits for a child of vfork.
+	held bool
 	// switches counts how often the threads have been put to sleep. While it stays the same, none of them
 	// has run.
 	switches uint64
@@ -29,9 +31,15 @@ func (c census) same(other census) bool {
 	return c.threads == other.threads && c.switches == other.switches && c.asleep && other.asleep
 }
 
+// stands says whether no thread has run between two takings, and none could, though some may be stopped. A thread
+// that stands at a call which is being recorded looks stopped too, and runs again before long.
+func (c census) stands(before census) bool {
+	return c.threads == before.threads && c.switches == before.switches && c.held && before.held
+}
+
 // take asks /proc about every thread of the processes. A process that is gone by then does not count.
 func take(pids []int) census {
-	c := census{asleep: true, forGood: true}
+	c := census{asleep: true, forGood: true, held: true}
 	for _, pid := range pids {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if err != nil {
@@ -63,6 +71,7 @@ func (c *census) add(task string) {
 	c.switches += number(field(status, "voluntary_ctxt_switches:")) + number(field(status, "nonvoluntary_ctxt_switches:"))
 	if state[0] != 'S' {
 		c.asleep, c.forGood = false, false
+		c.held = c.held && (state[0] == 'T' || state[0] == 't' || state[0] == 'D' && inFork(task))
 		return
 	}
 	if c.forGood {
@@ -124,6 +133,18 @@ func descriptors(pid int) (n int, timed bool) {
 		}
 	}
 	return n, timed
+}
+
+// inFork says whether a thread is in a call that makes a process. One that sleeps there uninterruptibly waits
+// for a child of vfork to go its own way.
+func inFork(task string) bool {
+	call, err := os.ReadFile(task + "syscall")
+	if err != nil {
+		return false
+	}
+	number, _, _ := strings.Cut(string(call), " ")
+	n, err := strconv.Atoi(number)
+	return err == nil && (n == unix.SYS_CLONE || n == unix.SYS_CLONE3 || n == vfork)
 }
 
 // Places of the argument that bounds a wait, by system call; the wait has no bound where the argument is a

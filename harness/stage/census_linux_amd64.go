@@ -2,6 +2,9 @@ package stage
 
 import "golang.org/x/sys/unix"
 
+// vfork is a call of its own here.
+const vfork = unix.SYS_VFORK
+
 // endlessHere knows the calls that arm64 does not have.
 func endlessHere(number int, argument func(int) uint64) bool {
 	switch number {

@@ -13,6 +13,7 @@ import (
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/program"
 	"tcpwitness/harness/rules"
+	"tcpwitness/harness/sandbox"
 )
 
 // Player plays scenes with a program under test: it starts the program in a sandbox, plays the other end
@@ -37,14 +38,19 @@ func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
 	defer cancel()
 	limit, cancelLimit := context.WithTimeout(ctx, patience)
 	defer cancelLimit()
+	release, err := p.keepPort(scene)
+	if err != nil {
+		return p.unplayable(name, scene, err)
+	}
+	defer release()
 	set, err := p.Theatre.Set(whole, Scene{Name: name, Title: titles[p.Role][scene], Private: true})
 	if err != nil {
-		return &evidence.Run{
-			Schema: evidence.Schema, Scenario: name, Faults: []string{err.Error()},
-			Script: p.Dialogue.Script(p.Role, scene),
-		}
+		return p.unplayable(name, scene, err)
 	}
 	a := p.act(set, scene)
+	if at := a.binds(scene); p.onHost() && at.IsValid() && a.script.Unplayed == "" && !free(at, false) {
+		a.script.Unplayed = taken(at)
+	}
 	a.limit = limit
 	if a.script.Unplayed == "" {
 		switch verdict, reason := caught(func() { a.play(scene) }); verdict {
@@ -58,7 +64,55 @@ func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
 			a.script.Unplayed = "the run was interrupted"
 		}
 	}
-	return a.finish(context.WithoutCancel(ctx))
+	run := a.finish(context.WithoutCancel(ctx))
+	if at := a.binds(scene); p.onHost() && a.metTaken() && !free(at, true) {
+		a.script.Unplayed = taken(at) // since the scene began
+	}
+	return run
+}
+
+func taken(at netip.AddrPort) string {
+	return fmt.Sprintf("%s is in use by another program on this machine, whose loopback is shared", at)
+}
+
+// metTaken says whether the program could not bind an address because it was in use.
+func (a *act) metTaken() bool {
+	return slices.ContainsFunc(a.run.Calls, func(c evidence.Call) bool {
+		return c.Op == evidence.OpBind && c.End == a.player.Role && c.Errno == "EADDRINUSE"
+	})
+}
+
+func (p *Player) unplayable(name string, scene evidence.Scene, err error) *evidence.Run {
+	return &evidence.Run{
+		Schema: evidence.Schema, Scenario: name, Faults: []string{err.Error()},
+		Script: p.Dialogue.Script(p.Role, scene),
+	}
+}
+
+// onHost says whether scenes share the machine's own loopback.
+func (p *Player) onHost() bool { return p.Theatre.Ability.Isolation == sandbox.Shared }
+
+// keepPort keeps a port that the program has built in from other scenes, where these could collide.
+func (p *Player) keepPort(scene evidence.Scene) (release func(), err error) {
+	port := p.Port
+	if scene == evidence.SceneBindExample || scene == evidence.SceneBindExampleInUse {
+		port = examplePort
+	}
+	if port == 0 || !p.onHost() {
+		return func() {}, nil
+	}
+	return keepPort(port)
+}
+
+// binds is the address that somebody is to bind in the scene, by the program or for it.
+func (a *act) binds(scene evidence.Scene) netip.AddrPort {
+	switch {
+	case scene == evidence.SceneBindExample, scene == evidence.SceneBindExampleInUse:
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), examplePort)
+	case scene == evidence.SceneSocketExample, scene == evidence.SceneNoArguments:
+		return netip.AddrPort{}
+	}
+	return a.address
 }
 
 const (

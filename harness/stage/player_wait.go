@@ -104,7 +104,7 @@ func (w *watcher) stalled() bool {
 	pending := process.Pending()
 	now := take(seen.pids)
 	if pending {
-		now.asleep, now.forGood = false, false
+		now.asleep, now.forGood, now.held = false, false, false
 	}
 	before := w.last
 	w.last = now
@@ -120,7 +120,7 @@ func (w *watcher) stalled() bool {
 			return true
 		}
 	}
-	return w.idle(seen.deeds, now.asleep)
+	return w.idle(seen.deeds, now.asleep || now.stands(before))
 }
 
 // idle says whether the program has been without a deed for long, and awake for a quarter of it at most. A
