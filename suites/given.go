@@ -34,6 +34,7 @@ const (
 	sockNonblock = 0x800
 	sockCloexec  = 0x80000
 	soProtocol   = 38
+	tcpInfo      = 11
 	pollIn       = 0x1
 	pollOut      = 0x4
 	pollHup      = 0x10

@@ -1,9 +1,14 @@
 package suites
 
 import (
+	"encoding/binary"
+	"syscall"
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	. "tcpwitness/harness/match"
 	"tcpwitness/harness/stage"
 	. "tcpwitness/harness/wire"
 )
@@ -39,9 +44,20 @@ func sentTo(s *stage.Stage, peer *Peer, bytes int) (sizes []int) {
 	return sizes
 }
 
-// waitsBetween takes the same data from the host so many times and yields the times between, in ms by the
-// host's own clock (RFC 7323 §5.4; Linux counts milliseconds).
-func waitsBetween(s *stage.Stage, peer *Peer, times int, data []byte) (waits []uint32) {
+// timeoutOf is how long the host waits for an acknowledgement on a connection before it sends again for the
+// first time, as TCP_INFO tells it.
+func timeoutOf(s *stage.Stage, accepted *stage.Socket) time.Duration {
+	GinkgoHelper()
+	const place, size = 8, 4 // of tcpi_rto in linux/tcp.h, which counts microseconds
+	told := s.Server.Option(accepted, syscall.IPPROTO_TCP, tcpInfo, place+size)
+	Expect(told).To(HaveReturned(0))
+	Expect(told.Data).To(HaveLen(place + size))
+	return time.Duration(binary.NativeEndian.Uint32(told.Data[place:])) * time.Microsecond
+}
+
+// waitsBetween takes the same data from the host so many times and yields the times between, by the host's own
+// clock (RFC 7323 §5.4; Linux counts milliseconds).
+func waitsBetween(s *stage.Stage, peer *Peer, times int, data []byte) (waits []time.Duration) {
 	GinkgoHelper()
 	var before uint32
 	for n := range times {
@@ -50,7 +66,7 @@ func waitsBetween(s *stage.Stage, peer *Peer, times int, data []byte) (waits []u
 		Expect(err).NotTo(HaveOccurred())
 		now := segment.Timestamps[0]
 		if n > 0 {
-			waits = append(waits, now-before)
+			waits = append(waits, time.Duration(now-before)*time.Millisecond)
 		}
 		before = now
 	}

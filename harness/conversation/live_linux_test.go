@@ -46,12 +46,12 @@ func record(t *testing.T, six bool, play func(l *live)) *evidence.Run {
 	defer cancel()
 	box, err := sandbox.New(sandbox.Namespace)
 	if err != nil {
-		t.Skipf("no sandbox: %v", err)
+		lacking(t, fmt.Sprint("no sandbox: ", err))
 	}
 	defer box.Close()
 	tap, err := capture.Open(box, capture.Options{})
 	if err != nil {
-		t.Skipf("no capture: %v", err)
+		lacking(t, fmt.Sprint("no capture: ", err))
 	}
 	defer tap.Close()
 	l := &live{t: t, ctx: ctx, box: box, tap: tap, address: netip.AddrPortFrom(box.Address(), 8080)}

@@ -108,7 +108,7 @@ var tcpSegmentRules = []Rule{
 		"When the last ACK of the handshake is lost, the first data segment completes the connection.",
 		"Every segment after the SYN carries an ACK, so the first data brings what was missing. The client never notices that its ACK was lost."),
 	should("tcp.retransmission-backs-off", "RFC 9293 §3.8.1; RFC 6298 §5",
-		"Each wait before a further retransmission is at least as long as the last.",
+		"The retransmission timeout doubles each time that it runs out.",
 		"Waiting longer each time gives a crowded network room to recover. That is why a dead connection takes minutes to be noticed."),
 	should("tcp.push-on-last-segment", "RFC 9293 §3.9.1",
 		"The last segment of a send() has PSH set.",

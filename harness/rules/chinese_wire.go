@@ -107,7 +107,7 @@ var chineseSegments = map[string]wording{
 		"握手的最后一个 ACK 丢失时，第一个数据报文段使连接完成。",
 		"SYN 之后的每个报文段都带 ACK，所以第一段数据补上了缺少的确认。客户端根本不知道它的 ACK 丢了。"},
 	"tcp.retransmission-backs-off": {
-		"每次再重传之前的等待时间不短于上一次。",
+		"重传超时每到期一次就加倍。",
 		"每次等得更久，给拥挤的网络恢复的余地。所以断开的连接要几分钟才能被发现。"},
 	"tcp.push-on-last-segment": {
 		"一次 send() 的最后一个报文段带有 PSH。",

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,10 +12,18 @@ import (
 // insideEnv tells a test binary that it was started again by itself, inside a user namespace.
 const insideEnv = "TCPWITNESS_WIRE_TEST_INSIDE"
 
+var (
+	// required says that nothing may be skipped because something is missing on this machine.
+	required = flag.Bool("require", false, "fail where the machine allows no wire, or tshark is missing")
+	// unprivileged plays a user without rights, for root.
+	unprivileged = flag.Bool("unprivileged", false, "use a user namespace even where the rights of the user suffice")
+)
+
 // TestMain starts the binary again inside a user namespace where the rights of the present user do not
-// suffice. WIRE_TEST_REQUIRE=1 makes a machine that allows no wire a failure instead of a skip.
+// suffice.
 func TestMain(m *testing.M) {
-	if os.Getenv(insideEnv) == "" && os.Getuid() != 0 || os.Getenv("WIRE_TEST_USERNS") == "1" && os.Getenv(insideEnv) == "" {
+	flag.Parse()
+	if os.Getenv(insideEnv) == "" && (os.Getuid() != 0 || *unprivileged) {
 		os.Exit(again())
 	}
 	os.Exit(m.Run())
@@ -40,7 +49,7 @@ func again() int {
 // skipUnsupported skips a test where the machine allows no wire.
 func skipUnsupported(t testing.TB, err error) {
 	t.Helper()
-	if errors.Is(err, errors.ErrUnsupported) && os.Getenv("WIRE_TEST_REQUIRE") == "" {
+	if errors.Is(err, errors.ErrUnsupported) && !*required {
 		t.Skip(err)
 	}
 	if err != nil {
