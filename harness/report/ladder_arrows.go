@@ -69,7 +69,8 @@ func (s *svgLadder) arrowLabels(a *arrow, x1, y1 float64) {
 			break
 		}
 	}
-	class := "halo"
+	halo := s.haloOf(a)
+	class := halo
 	if a.marked && s.options.Marks.Broken {
 		class += " bad"
 	}
@@ -81,9 +82,9 @@ func (s *svgLadder) arrowLabels(a *arrow, x1, y1 float64) {
 	y := s.tops[row] + 16
 	s.mono(centre, y, arrowSize, "middle", class, label)
 	if a.remark != (Text{}) {
-		class := "halo"
+		class := halo
 		if a.lost() || a.spoilt() {
-			class = "halo bad"
+			class += " bad"
 		}
 		s.label(centre, s.tops[row]+50, smallSize, "middle", class, a.remark)
 	}
@@ -92,6 +93,18 @@ func (s *svgLadder) arrowLabels(a *arrow, x1, y1 float64) {
 		if a.from == right {
 			side, anchor = xWire+10, "start"
 		}
-		s.mono(side, s.tops[a.stop]+36, smallSize, anchor, "halo", fmt.Sprintf("%d", a.in.frame))
+		s.mono(side, s.tops[a.stop]+36, smallSize, anchor, halo, fmt.Sprintf("%d", a.in.frame))
 	}
+}
+
+// haloOf is the class of text on an arrow, so that its halo has the colour of what it stands on. In a page the
+// bands are lit later.
+func (s *svgLadder) haloOf(a *arrow) string {
+	switch {
+	case !a.marked || s.options.embedded:
+		return "halo"
+	case s.options.Marks.Broken:
+		return "halo onbad"
+	}
+	return "halo oncite"
 }

@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // The measures of the ladder as a picture, in its own units. The widths are those that a call and a
 // packet's label need in their font.
@@ -118,8 +121,11 @@ func (s *svgLadder) bands() {
 			s.embeddedBand(r, y, h)
 			continue
 		}
-		if !r.marked {
+		if !r.marked || i > 0 && s.rows[i-1].marked {
 			continue
+		}
+		for j := i + 1; j < len(s.rows) && s.rows[j].marked; j++ { // one band, without seams
+			h += s.heights[j]
 		}
 		tint, edge := `fill="var(--cite)"`, `fill="var(--citeink)"`
 		if s.options.Marks.Broken {
@@ -352,6 +358,18 @@ func (s *svgLadder) parts(x, y, width float64, r *row) {
 	}
 }
 
+// shown says whether a listening descriptor and a waiting call are in the ladder.
+func (s *svgLadder) shown() (listens, waits bool) {
+	for i := range s.rows {
+		r := &s.rows[i]
+		waits = waits || len(r.bars[left])+len(r.bars[right]) > 0
+		for _, form := range r.forms {
+			listens = listens || slices.ContainsFunc(form, func(p part) bool { return p.chip && p.listening })
+		}
+	}
+	return listens, waits
+}
+
 // legend says what the colours and shapes mean, and yields the height of the picture.
 func (s *svgLadder) legend(y float64) float64 {
 	s.line(xTime, y, xCallEnd, y, `stroke="var(--rail)" stroke-width="1"`)
@@ -377,14 +395,19 @@ func (s *svgLadder) legend(y float64) float64 {
 			s.mono(x+30, y, smallSize, "", "", text)
 		})
 	}
-	words := []struct {
+	type word struct {
 		text Text
 		draw func(x float64)
-	}{
-		{Text{"listens", "监听套接字"}, func(x float64) { s.chip(x, y, smallSize, "3", 0, true) }},
-		{Text{"waits in the call", "阻塞在调用中"}, func(x float64) {
+	}
+	var words []word
+	listens, waits := s.shown()
+	if listens {
+		words = append(words, word{Text{"listens", "监听套接字"}, func(x float64) { s.chip(x, y, smallSize, "3", 0, true) }})
+	}
+	if waits {
+		words = append(words, word{Text{"waits in the call", "阻塞在调用中"}, func(x float64) {
 			s.rect(x+8, y-14, barWidth, 20, `fill="var(--h0)" opacity="0.65"`)
-		}},
+		}})
 	}
 	for _, w := range words {
 		item(30+s.labelRoom(w.text, smallSize), func(x float64) {

@@ -94,10 +94,11 @@ type strip struct{ canvas }
 func (g *strip) panel(title Text, rows [4][]piece, hue int, top float64) float64 {
 	scale := newByteScale(rows[:])
 	g.label(stripLeft, top+16, 15, "", "", title)
+	legend := Text{"number of the call or frame: bytes", "调用号或帧号：字节数"}
 	if scale.cut {
-		g.label(stripRight, top+16, smallSize, "end", "soft", Text{
-			fmt.Sprintf("the first %d bytes", scale.end()), fmt.Sprintf("前 %d 个字节", scale.end())})
+		legend = Text{fmt.Sprintf("the first %d bytes; %s", scale.end(), legend.En), fmt.Sprintf("前 %d 个字节；%s", scale.end(), legend.Zh)}
 	}
+	g.label(stripRight, top+16, smallSize, "end", "soft", legend)
 	y := top + 30
 	names := []Text{{"send", "send"}, {"segments", "报文段"}, {"sent again", "重传"}, {"recv", "recv"}}
 	styles := []string{fill(hue) + ` fill-opacity="0.22" ` + stroke(hue), `fill="var(--band)" stroke="var(--soft)"`,
@@ -110,7 +111,7 @@ func (g *strip) panel(title Text, rows [4][]piece, hue int, top float64) float64
 	}
 	for _, p := range rows[0] {
 		if at, ok := scale.place(p.to); ok {
-			g.line(at, y-2, at, bottom-8, `stroke="var(--soft)" stroke-width="1" stroke-dasharray="2 4"`)
+			g.cut(at, y, bottom)
 		}
 	}
 	for i, row := range rows {
@@ -125,6 +126,17 @@ func (g *strip) panel(title Text, rows [4][]piece, hue int, top float64) float64
 	}
 	g.ruler(scale, y)
 	return y + 34
+}
+
+// cut shows in every row where a send ended, and spares the middle of the rows, where numbers stand.
+func (g *strip) cut(at, top, bottom float64) {
+	const spared = 8
+	from := top - 2
+	for y := top; y < bottom; y += stripHeight + 12 {
+		g.line(at, from, at, y+spared, `stroke="var(--soft)" stroke-width="1" stroke-dasharray="2 3"`)
+		from = y + stripHeight - spared
+	}
+	g.line(at, from, at, bottom-8, `stroke="var(--soft)" stroke-width="1" stroke-dasharray="2 3"`)
 }
 
 // box is one piece: its number and its length, as far as there is room.

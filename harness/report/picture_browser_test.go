@@ -68,6 +68,28 @@ func TestNothingOverlapsAndNothingIsCutOff(t *testing.T) {
 	b.noComplaints()
 }
 
+// The pictures that lecturers show are looked at too.
+func TestNothingOverlapsInTheLectureSet(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "pcaps", "lecture", "*.svg"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d pictures, %v", len(files), err)
+	}
+	b := openBrowser(t)
+	var pictures []Picture
+	for _, file := range files {
+		svg, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pictures = append(pictures, Picture{Name: filepath.Base(file), SVG: string(svg)})
+	}
+	b.showPictures(pictures)
+	for _, fault := range ask[[]string](b, faultyTexts) {
+		t.Error(fault)
+	}
+	b.noComplaints()
+}
+
 func TestOverlapsAreNoticed(t *testing.T) {
 	b := openBrowser(t)
 	c := canvas{}

@@ -193,7 +193,7 @@ func (g *livesPicture) life(l *life, y float64) {
 			g.callMark(c, from, to, y, text, &labels)
 		case c.FD == l.fd && c.Op != evidence.OpClose && c.Entry >= l.from && (l.to == 0 || c.Entry <= l.to):
 			at := g.place(c.Entry)
-			g.line(at, y+lifeHeight-10, at, y+lifeHeight-3, fmt.Sprintf(`style="stroke:%s;stroke-width:2"`, text))
+			g.line(at, y+lifeHeight-10, at, y+lifeHeight-3, fmt.Sprintf(`stroke="%s" stroke-width="2"`, text))
 			g.callMark(c, at, to, y, text, &labels)
 		case c.N == l.closed && c.FD == l.fd:
 			g.closeMark(c, to, y)

@@ -92,6 +92,9 @@ func (g *sequenceGraph) panel(from lane, top float64) float64 {
 	if left > 0 {
 		g.label(panelRight, top+18, smallSize, "end", "soft", Text{fmt.Sprintf("%d more segments are not drawn", left), fmt.Sprintf("另有 %d 个报文段未画出", left)})
 	}
+	if x.widened && left == 0 {
+		g.label(panelRight, top+18, smallSize, "end", "soft", Text{"time runs to the right; short waits are drawn longer", "时间向右；短间隔已放宽"})
+	}
 	return base + 44
 }
 
@@ -195,6 +198,9 @@ func (g *sequenceGraph) segments(sent []*conversation.Segment, x *timeScale, y f
 			g.line(at-5, low, at+5, low, fmt.Sprintf(`stroke="%s" stroke-width="2"`, colour))
 			g.line(at-5, high, at+5, high, fmt.Sprintf(`stroke="%s" stroke-width="2"`, colour))
 		}
+		if probes(seg) && seg.Length == 0 {
+			g.add(`<circle cx="%s" cy="%s" r="4" fill="var(--bg)" stroke="%s" stroke-width="2"/>`, number(at), number(low), colour)
+		}
 		if seg.Flags.HasAny(conversation.SYN | conversation.FIN | conversation.RST) {
 			g.add(`<circle cx="%s" cy="%s" r="5" style="fill:%s"/>`, number(at), number(label), colour)
 		}
@@ -204,7 +210,7 @@ func (g *sequenceGraph) segments(sent []*conversation.Segment, x *timeScale, y f
 		text := strings.TrimSpace(fmt.Sprint(seg.Frame) + " " + letter)
 		w := monoColumns(text)*monoWidth*(smallSize-1) + 4
 		if (seg.Length > 0 || letter != "") && at+8+w < panelRight && labels.room(at+7, label-8, w, 14) {
-			g.mono(at+8, label+4, smallSize-1, "", "halo", text)
+			g.monoLabel(at+8, label+4, smallSize-1, "halo", Text{text, strings.Replace(text, probeWord, "探测", 1)})
 		}
 		g.add("</g>")
 	}
@@ -230,8 +236,17 @@ func controlName(seg *conversation.Segment) string {
 		return "SYN"
 	case seg.Flags.Has(conversation.FIN):
 		return "FIN"
+	case probes(seg):
+		return probeWord
 	}
 	return ""
+}
+
+const probeWord = "probe"
+
+// probes says whether the segment only asks whether the other end is there or has room.
+func probes(seg *conversation.Segment) bool {
+	return seg.Is(conversation.KeepAlive) || seg.Is(conversation.ZeroWindowProbe)
 }
 
 // hit begins the group of a frame, which a page can find by its number.

@@ -218,7 +218,7 @@ func (g *machine) path(st step, at lane, dash string) (x, y float64) {
 		colour = "var(--bad)"
 	}
 	g.line(x1, y1, x2, y2, fmt.Sprintf(`stroke="%s" stroke-width="4.5"%s`, colour, dash))
-	g.tip(x1, y1, x2, y2, fmt.Sprintf(`style="fill:%s;stroke:%s;stroke-width:3"`, colour, colour))
+	g.tip(x1, y1, x2, y2, fmt.Sprintf(`fill="%[1]s" stroke="%[1]s" stroke-width="3"`, colour))
 	return x1 + (x2-x1)*.3, y1 + (y2-y1)*.3
 }
 

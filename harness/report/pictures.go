@@ -60,6 +60,8 @@ type timeScale struct {
 	times []evidence.Time // in rising order
 	at    []float64       // places, beside times
 	folds []timeFold
+	// widened says that the times are too few for a line to scale: short ones are drawn longer than they are.
+	widened bool
 }
 
 // timeFold is a piece of the line that stands for a long time.
@@ -70,6 +72,9 @@ type timeFold struct {
 
 // foldRoom is the width of a fold.
 const foldRoom = 44.0
+
+// widestStep is the room that a short time has at least, where there are few times.
+const widestStep = 60.0
 
 func newTimeScale(times []evidence.Time, from, to float64) *timeScale {
 	sorted := slices.Clone(times)
@@ -93,6 +98,12 @@ func newTimeScale(times []evidence.Time, from, to float64) *timeScale {
 	if together == 0 && folds == 0 {
 		x = (from + to) / 2
 	}
+	steps := len(s.times) - 1 - folds
+	step := min(widestStep, room/2/float64(max(1, steps)))
+	if s.widened = step >= 8; !s.widened {
+		step = 0
+	}
+	room -= float64(steps) * step
 	s.at = append(s.at, x)
 	for i := 1; i < len(s.times); i++ {
 		d := s.times[i].Sub(s.times[i-1])
@@ -100,7 +111,7 @@ func newTimeScale(times []evidence.Time, from, to float64) *timeScale {
 			s.folds = append(s.folds, timeFold{x, x + fold, d})
 			x += fold
 		} else if together > 0 {
-			x += room * float64(d) / float64(together)
+			x += step + room*float64(d)/float64(together)
 		}
 		s.at = append(s.at, x)
 	}

@@ -20,6 +20,7 @@ type flight struct {
 	seg     *conversation.Segment // nil for what is not TCP
 	what    string                // for what is not TCP: "UDP", "ICMP: port unreachable"…
 	length  int                   // bytes of data
+	window  Text                  // what it has to do with a window of zero, empty for nothing
 }
 
 // sighting is one frame.
@@ -78,6 +79,7 @@ func (s *story) pairPackets() {
 	sort.SliceStable(s.flights, func(i, j int) bool {
 		return s.flights[i].first().frame < s.flights[j].first().frame
 	})
+	s.noteWindows()
 }
 
 func (s *story) pairConnection(c *connection) {
@@ -98,6 +100,28 @@ func (s *story) pairConnection(c *connection) {
 	}
 	for _, from := range []lane{left, right} {
 		s.pairDirection(c, from)
+	}
+}
+
+// noteWindows says which segments ask about a window of zero, and which open it again.
+func (s *story) noteWindows() {
+	shut := map[*connection]*[2]bool{} // the window that an end has announced last is zero
+	for _, f := range s.flights {
+		if f.seg == nil {
+			continue
+		}
+		if shut[f.conn] == nil {
+			shut[f.conn] = &[2]bool{}
+		}
+		mine, theirs := &shut[f.conn][f.from], shut[f.conn][f.from.other()]
+		switch {
+		case f.seg.Flags.HasAny(conversation.RST | conversation.SYN):
+		case theirs && (f.seg.Is(conversation.KeepAlive) || f.seg.Is(conversation.ZeroWindowProbe)):
+			f.window = Text{"window probe", "窗口探测"}
+		case *mine && f.seg.ScaledWindow > 0:
+			f.window = Text{"window opens again", "窗口重新打开"}
+		}
+		*mine = f.seg.ScaledWindow == 0 && !f.seg.Flags.HasAny(conversation.RST|conversation.SYN)
 	}
 }
 
@@ -310,7 +334,9 @@ func (f *flight) remark() Text {
 	case f.seg.OutsideWindow:
 		return Text{"outside the window", "在窗口之外"}
 	case f.seg.ScaledWindow == 0 && !f.seg.Flags.HasAny(conversation.RST|conversation.SYN):
-		return Text{"window is zero", "窗口为零"}
+		return Text{"window is zero", "零窗口"}
+	case f.window != (Text{}):
+		return f.window
 	case f.seg.DuplicateACK > 0:
 		return Text{fmt.Sprintf("duplicate ACK %d", f.seg.DuplicateACK), fmt.Sprintf("重复确认 %d", f.seg.DuplicateACK)}
 	}

@@ -26,14 +26,53 @@ const (
 		"--cite:#17324f;--citeink:#8cc2ff;--h0:#a3abb8;--h1:#79b8ff;--h2:#ffb066;--h3:#62d9a0;--h4:#dba5f5;--h5:#5fd8e4;--h6:#ff8fbd;"
 	pictureRules = `text{font-family:system-ui,"Segoe UI","Noto Sans","Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;fill:var(--ink)}` +
 		`.m{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}` +
-		`.soft{fill:var(--soft)}.bad{fill:var(--bad)}.halo{paint-order:stroke;stroke:var(--bg);stroke-width:5px;stroke-linejoin:round}`
+		`.soft{fill:var(--soft)}.bad{fill:var(--bad)}.halo{paint-order:stroke;stroke:var(--bg);stroke-width:5px;stroke-linejoin:round}` +
+		`.oncite{stroke:var(--cite)}.onbad{stroke:var(--badbg)}`
 )
 
-// pictureStyle is the style sheet of a picture that stands alone.
+// colourPairs are the colours of a picture by name, light and dark. A light colour that has two names is
+// there once.
+func colourPairs() (pairs []colourPair) {
+	dark := map[string]string{}
+	for _, entry := range strings.Split(strings.TrimSuffix(darkColours, ";"), ";") {
+		name, value, _ := strings.Cut(entry, ":")
+		dark[name] = value
+	}
+	for _, entry := range strings.Split(strings.TrimSuffix(lightColours, ";"), ";") {
+		name, light, _ := strings.Cut(entry, ":")
+		pairs = append(pairs, colourPair{"var(" + name + ")", light, dark[name]})
+	}
+	return pairs
+}
+
+type colourPair struct{ name, light, dark string }
+
+// alone puts the light colours themselves in the place of their names: many programs that show or convert
+// pictures know no custom properties and would draw everything black. It replaces whole attributes only, which
+// text from outside cannot look like, since its quotes are escaped.
+func alone(drawing string) string {
+	var names []string
+	for _, p := range colourPairs() {
+		names = append(names, `="`+p.name+`"`, `="`+p.light+`"`, `="fill:`+p.name+`"`, `="fill:`+p.light+`"`)
+	}
+	return strings.NewReplacer(names...).Replace(drawing)
+}
+
+// pictureStyle is the style sheet of a picture that stands alone. In the dark it overrides each light colour
+// by the attribute in which it stands.
 func pictureStyle() string {
-	return "<style>svg{" + lightColours + "background:var(--bg)}" +
-		"@media (prefers-color-scheme:dark){svg{" + darkColours + "}}" +
-		"@media print{svg{" + lightColours + "}}" + pictureRules + "</style>"
+	var override strings.Builder
+	var light, dark []string
+	seen := map[string]bool{}
+	for _, p := range colourPairs() {
+		light, dark = append(light, p.name, p.light), append(dark, p.name, p.dark)
+		if !seen[p.light] {
+			seen[p.light] = true
+			fmt.Fprintf(&override, `[fill="%[1]s"]{fill:%[2]s}[stroke="%[1]s"]{stroke:%[2]s}[style="fill:%[1]s"]{fill:%[2]s!important}`, p.light, p.dark)
+		}
+	}
+	rules := func(colours []string) string { return strings.NewReplacer(colours...).Replace(pictureRules) }
+	return "<style>" + rules(light) + "@media screen and (prefers-color-scheme:dark){" + rules(dark) + override.String() + "}</style>"
 }
 
 // canvas collects the elements of a picture. Whatever text is put on it is made printable and escaped.
@@ -190,7 +229,10 @@ func (c *canvas) picture(kind string, width, height float64, title Text) string 
 	}
 	b.WriteString(c.String())
 	b.WriteString("</svg>\n")
-	return b.String()
+	if c.options.embedded {
+		return b.String()
+	}
+	return alone(b.String())
 }
 
 // unit is the direction of a vector.
