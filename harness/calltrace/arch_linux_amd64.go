@@ -22,7 +22,7 @@ var foreignExits = [...]uint32{1, 252}
 func archCalls() []syscallKind {
 	return []syscallKind{
 		{nr: unix.SYS_DUP2, name: "dup2", form: formDup, op: evidence.OpDup},
-		{nr: unix.SYS_POLL, name: "poll", form: formPoll, op: evidence.OpWait, only: &condition{arg: 2, notZero: true}},
+		{nr: unix.SYS_POLL, name: "poll", form: formPoll, op: evidence.OpWait},
 		{nr: unix.SYS_SELECT, name: "select", form: formSelect, op: evidence.OpWait},
 		{nr: unix.SYS_EPOLL_WAIT, name: "epoll_wait", form: formEpollWait, op: evidence.OpWait, only: &condition{arg: 3, notZero: true}},
 	}

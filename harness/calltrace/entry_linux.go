@@ -45,6 +45,7 @@ func (tr *tracer) enter(th *thread) {
 	tr.draft = evidence.Call{
 		End: tr.cmd.End, PID: th.process.pid, TID: th.tid, Op: kind.op, Name: kind.name, FD: int(int32(info.args[0])), Entry: p.entry,
 	}
+	tr.draft.Slept = tr.sleptSince(th)
 	if th.inside = tr.begin(th, p); th.inside {
 		resume(unix.PTRACE_SYSCALL, th.tid, 0)
 		return

@@ -29,6 +29,7 @@ func (tr *tracer) leave(th *thread) {
 		tr.suspend(th)
 	} else {
 		tr.finish(th, p, at, result)
+		tr.countVain(th, p.kind.op, result)
 		p.release()
 	}
 	resume(unix.PTRACE_CONT, th.tid, 0)

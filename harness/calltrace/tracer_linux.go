@@ -74,6 +74,11 @@ type thread struct {
 	stepping  bool       // it was resumed to see whether a signal handler begins
 	last      *evidence.Call
 	exiting   bool
+
+	stops   int64 // that were served
+	vain    int   // calls in a row that achieved nothing
+	sleeps  int64 // see tracer.sleeps, after the last of them
+	watched bool  // sleeps is known
 }
 
 const (
@@ -220,6 +225,7 @@ func (tr *tracer) serve(e *event) {
 	if tr.cmd.Pace != nil {
 		tr.cmd.Pace()
 	}
+	th.stops++
 	signal := int(e.status.StopSignal())
 	switch kind := stopEvent(e.status); {
 	case kind == unix.PTRACE_EVENT_SECCOMP:

@@ -41,8 +41,8 @@ func (tr *tracer) beginWait(th *thread, p *pending, c *evidence.Call) bool {
 		}
 		c.Watched = tr.epollWatched(th, c.FD)
 	}
-	if c.Arg == 0 {
-		return false // it does not wait
+	if c.Arg == 0 && p.kind.form == formEpollWait {
+		return false // it does not wait; runtimes do this all the time
 	}
 	if len(c.Watched) == 1 && c.FD < 0 {
 		c.FD = c.Watched[0]

@@ -87,6 +87,9 @@ type Call struct {
 	Exit  Time `json:"exit,omitempty"` // 0: it had not returned when the run ended
 	// Blocked says that the thread was seen asleep in the call.
 	Blocked bool `json:"blocked,omitempty"`
+	// Slept says that the thread slept before the call, after a row of calls that achieved nothing. It is only
+	// looked at in such rows.
+	Slept bool `json:"slept,omitempty"`
 	// Before and After are the descriptors that were open in the process at entry and at exit, in rising
 	// order; nil where they were not noted.
 	Before []int `json:"before,omitempty"`

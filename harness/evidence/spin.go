@@ -13,6 +13,9 @@ func Spin(calls []Call) (first Call, length int) {
 			thread = c.PID
 		}
 		r := rows[thread]
+		if c.Slept {
+			r = row{}
+		}
 		switch c.turn() {
 		case idle:
 			if r.length == 0 {

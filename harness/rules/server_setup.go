@@ -313,6 +313,9 @@ func serverWaits(r *record) Finding {
 			return skip("the client came before the server waited")
 		}
 	}
+	if o := r.outcome(); len(asked) > 0 && (o == nil || o.Ended == 0 || o.Ended > to) {
+		return skip("it asks for clients without waiting for them, and is asleep in between in another way than in accept, poll, select or epoll_wait")
+	}
 	if len(asked) > 0 {
 		return fail(expected, listed(asked...)).because("it asks for clients and does not wait for them").on(asked...)
 	}
