@@ -219,17 +219,43 @@ const (
 	soSndTimeONew = 67
 )
 
-// rests waits until no thread of the program runs, or the program can do nothing more.
+// rests waits until the program rests: no thread of it runs, or all that it does is to sleep and look whether
+// there is something to do.
 func (a *act) rests() bool {
-	var before census
+	watch := watcher{act: a, since: time.Now()}
 	return a.until(func() bool {
-		if ended(a.current()) {
+		process := a.current()
+		if ended(process) {
 			return true
 		}
-		pending := a.current().Pending()
-		now := take(survey(a.current()).pids)
-		same := now.threads > 0 && now.same(before) && !pending
-		before = now
-		return same
+		pending := process.Pending()
+		seen := survey(process)
+		now := take(seen.pids)
+		same := now.threads > 0 && now.same(watch.last) && !pending
+		watch.last = now
+		return same || seen.naps() || watch.idle(seen.deeds, now.asleep && !pending)
 	}, a.current().Done(), 0)
+}
+
+// napCalls is the number of calls in a row that found nothing to do from which a program naps, if it slept
+// before some of them.
+const napCalls = 16
+
+// naps says whether all that the program did lately was to look for something to do and to sleep.
+func (s *surveyed) naps() bool {
+	latest := s.latest()
+	if len(latest) < napCalls {
+		return false
+	}
+	slept := 0
+	for i := range latest[len(latest)-napCalls:] {
+		c := &latest[len(latest)-napCalls+i]
+		if deed(c) {
+			return false
+		}
+		if c.Slept {
+			slept++
+		}
+	}
+	return slept > 2
 }
