@@ -145,6 +145,7 @@ func (p *Player) act(set *Stage, scene evidence.Scene) *act {
 	if p.Port != 0 {
 		a.address = netip.AddrPortFrom(a.address.Addr(), p.Port)
 	}
+	a.foreign = true
 	a.run.Address = a.address
 	a.run.Dialogue = p.Dialogue.Name
 	a.run.Script = a.script

@@ -9,6 +9,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -86,6 +87,7 @@ type Stage struct {
 	steps   map[int]bool // calls, by number, that only set the scene
 	looked  []int        // frames that the spec has looked at, by number
 	quiet   bool         // the theatre prepares nothing meanwhile
+	foreign bool         // a program under test plays an end
 	settler *settler
 	run     evidence.Run
 
@@ -195,7 +197,12 @@ func (s *Stage) FirstCall(end string, op evidence.Op) evidence.Call {
 func (s *Stage) Finish(ctx context.Context) *evidence.Run {
 	if s.capture != nil {
 		packets, err := s.capture.Stop(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(err, capture.ErrTooMuch) && s.foreign:
+			// A part of the packets would show what was not so.
+			packets = nil
+			s.run.Missing = append(s.run.Missing, evidence.Missing{What: evidence.MissingCapture, Why: "the program flooded the network: " + err.Error()})
+		case err != nil:
 			s.run.Faults = append(s.run.Faults, err.Error())
 		}
 		s.run.Packets = s.seen(packets)
