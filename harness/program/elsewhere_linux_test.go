@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,8 @@ const nobody = 64321
 
 // bearing are the tests that are repeated: those that depend on what a machine allows.
 const bearing = "^(TestEndings|TestStop|TestDaemon|TestKillsEverybody|TestForkBomb|TestDebugsItsKeeper|TestRights|TestNoDescriptors|" +
-	"TestUnstartable|TestDescriptors|TestFolderIsRemoved|TestTracedOrNot)$"
+	"TestUnstartable|TestDescriptors|TestFolderIsRemoved|TestTracedOrNot|TestOthersFiles|TestWritable|TestTemporaryFilesAreItsOwn|" +
+	"TestMountsStay|TestConfinementInWords|TestCannotSignalOthers)$"
 
 // TestElsewhere repeats the tests on machines that allow less.
 func TestElsewhere(t *testing.T) {
@@ -49,7 +51,7 @@ func TestElsewhere(t *testing.T) {
 		{"an unprivileged user", true, &syscall.SysProcAttr{Credential: unprivileged}, ""},
 		{"an unprivileged user in a user namespace", true, &syscall.SysProcAttr{
 			Credential: unprivileged, Cloneflags: unix.CLONE_NEWUSER, UidMappings: as, GidMappings: as,
-			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_PTRACE},
+			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_PTRACE, unix.CAP_DAC_OVERRIDE},
 		}, ""},
 		{"no namespaces", false, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: same, GidMappings: same},
 			// As root, with nothing but a filter between it and the machine, this is nothing to try.
@@ -60,6 +62,7 @@ func TestElsewhere(t *testing.T) {
 		}, ""},
 		{"no ptrace", false, nil, ""},
 		{"no memory files", false, nil, ""},
+		{"no Landlock", false, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root && os.Getuid() != 0 {
@@ -69,7 +72,13 @@ func TestElsewhere(t *testing.T) {
 			defer cancel()
 			cmd := exec.CommandContext(ctx, copyOfSelf(t), "-test.v", "-test.run", bearing, "-test.skip", c.skip)
 			cmd.Dir = "/"
-			cmd.Env = append(os.Environ(), place+"="+c.name, "TMPDIR=/tmp", "HOME=/tmp")
+			home := cmp.Or(freshIn(t, "/run"), homeFolder(t))
+			if home != "" && c.root {
+				if err := os.Chown(home, nobody, nobody); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd.Env = append(os.Environ(), place+"="+c.name, "TMPDIR=/tmp", "HOME="+cmp.Or(home, "/tmp"))
 			cmd.SysProcAttr = c.sys
 			out, err := cmd.CombinedOutput()
 			if err != nil {
@@ -131,6 +140,8 @@ func settleIn() {
 		refuse(unix.SYS_PTRACE)
 	case here == "no memory files":
 		refuse(unix.SYS_MEMFD_CREATE)
+	case here == "no Landlock":
+		refuse(unix.SYS_LANDLOCK_CREATE_RULESET)
 	}
 }
 

@@ -22,6 +22,9 @@ func newFolder() (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a working folder: %w", err)
 	}
+	if outer, err = filepath.Abs(outer); err != nil {
+		return nil, fmt.Errorf("make a working folder: %w", err)
+	}
 	f := &folder{outer: outer, work: filepath.Join(outer, "work")}
 	if err = os.Mkdir(f.work, 0o700); err == nil {
 		if f.outerFile, err = os.Open(f.outer); err == nil {

@@ -22,7 +22,7 @@ import (
 const (
 	codeAt   = 0x10000000 // ELF header and code, read and execute
 	stepsAt  = 0x10010000 // the steps, read and write; the number stands in step_linux_*.s too
-	stepRoom = 128        // steps at most
+	stepRoom = 192        // steps at most
 	dataAt   = stepsAt + stepRoom*stepSize
 	codeSkip = 0x200 // from codeAt to the first instruction
 	codeSize = 0x100 // bytes copied; walkSteps is shorter, what follows it never runs

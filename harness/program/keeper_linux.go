@@ -116,7 +116,10 @@ func (l *launch) begin(k *keeper, theirs [3]*os.File) error {
 				return
 			}
 		}
-		err := l.spawn(k, theirs)
+		err := l.coverTemporary()
+		if err == nil {
+			err = l.spawn(k, theirs)
+		}
 		started <- err
 		if err == nil {
 			k.attend()
@@ -226,13 +229,13 @@ func (l *launch) keeperImage(way isolation) *image {
 	if !way.namespace {
 		add(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL))
 	}
-	exec, guarded := l.addProgram(im, watch)
+	exec, vitals := l.addProgram(im, watch)
 	failed := add(unix.SYS_WRITE, fdFailure, resultAt(exec), 8)
 	exit := add(unix.SYS_EXIT_GROUP, 127)
 	at(release).zero, at(release).failed = exit, exit
 	at(exec).failed = failed
-	if guarded >= 0 {
-		at(guarded).failed = add(unix.SYS_WRITE, fdFailure, im.words(unguarded), 8)
+	for _, v := range vitals {
+		at(v.step).failed = add(unix.SYS_WRITE, fdFailure, im.words(uint64(v.number)), 8)
 		add(unix.SYS_EXIT_GROUP, 127)
 	}
 

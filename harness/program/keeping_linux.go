@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,10 +49,12 @@ func (k *keeper) open(l *launch) error {
 	}
 	k.release.Close()
 	startError := ""
-	if err := k.failed(); errors.Is(err, errUnguarded) {
-		return err
-	} else if err != nil {
+	switch err := k.failed().(type) {
+	case nil:
+	case syscall.Errno:
 		startError = explain(l.path, err)
+	default:
+		return err
 	}
 	go k.follow(inside, startError)
 	if !k.counted && l.limits.Processes >= 0 {
@@ -108,8 +109,8 @@ func (k *keeper) failed() error {
 		return nil // the end of file
 	}
 	number := int64(binary.LittleEndian.Uint64(errno[:]))
-	if number == unguarded {
-		return errUnguarded
+	if number > 0 {
+		return lacking[int(number)]
 	}
 	return syscall.Errno(-number)
 }

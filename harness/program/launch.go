@@ -8,6 +8,7 @@ type launch struct {
 	argv   []string
 	env    []string
 	dir    string
+	folder *folder
 	files  [3]*os.File // the program's descriptors 0, 1 and 2
 	limits Limits
 	start  Start

@@ -3,9 +3,9 @@ package program
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -59,17 +59,25 @@ func TestMany(t *testing.T) {
 // When the harness is killed its programs go with it.
 func TestHarnessIsKilled(t *testing.T) {
 	eachWay(t, func(t *testing.T, g *ground) {
-		dir := t.TempDir()
-		fifo := filepath.Join(dir, "alive")
-		if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer listener.Close()
 		self, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(self, fifo)
-		cmd.Env = append(os.Environ(), "TCPWITNESS_TEST_ROLE=harness", "TMPDIR="+dir)
+		p := inC(t, `#include <netinet/in.h>
+			int main(int c, char **v) {
+			struct sockaddr_in a = {AF_INET, htons(atoi(v[1])), {htonl(INADDR_LOOPBACK)}};
+			int s = socket(AF_INET, SOCK_STREAM, 0);
+			if (connect(s, (struct sockaddr *)&a, sizeof a)) return 1;
+			if (!fork()) { setsid(); for (;;) pause(); }
+			write(s, "ready\n", 6); for (;;) pause(); }`)
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		cmd := exec.Command(self, p.Path, port)
+		cmd.Env = append(os.Environ(), "TCPWITNESS_TEST_ROLE=harness", "TMPDIR="+t.TempDir())
 		if g.trace {
 			cmd.Env = append(cmd.Env, "TCPWITNESS_TEST_TRACE=1")
 		}
@@ -77,7 +85,7 @@ func TestHarnessIsKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		alive, err := os.Open(fifo) // waits for the program to open it
+		alive, err := listener.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,16 +98,16 @@ func TestHarnessIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd.Wait()
-		// The end of file comes when the last process that has it open is gone.
+		// The end of the stream comes when the last process that has it open is gone.
 		if n, err := alive.Read(buf); n != 0 {
 			t.Errorf("%q, %v", buf[:n], err)
 		}
 	})
 }
 
-// beHarness starts a program that holds a named pipe open, and waits for ever.
+// beHarness starts a program that holds a connection open, and waits for ever.
 func beHarness() {
-	p := Program{Path: "/bin/sh", Args: []string{"-c", `exec 3>"$0"; (setsid sleep 1000 &) ; echo ready >&3; sleep 1000`, os.Args[1]}}
+	p := Program{Path: os.Args[1], Args: os.Args[2:]}
 	proc, err := p.Start(context.Background(), Start{Trace: os.Getenv("TCPWITNESS_TEST_TRACE") != ""})
 	if err != nil {
 		panic(err)

@@ -30,7 +30,8 @@ type Process struct {
 	stderr  *stream
 	runner  runner
 	life    context.Context
-	// whyNotTraced is set by the start where tracing was asked for and is not possible.
+	// whyNotTraced is set by the start where tracing was asked for and is not possible, and at the end where the
+	// record has no room for all calls.
 	whyNotTraced string
 	tied         func() bool // unties the process from its context
 
@@ -111,7 +112,7 @@ func (p Program) Start(ctx context.Context, s Start) (*Process, error) {
 	proc.stdout = proc.newStream(pipes[1][0])
 	proc.stderr = proc.newStream(pipes[2][0])
 	l := launch{
-		path: p.Path, argv: proc.command, dir: folder.work, limits: limits, start: s,
+		path: p.Path, argv: proc.command, dir: folder.work, folder: folder, limits: limits, start: s,
 		env:   environment(os.Getenv, folder.work, p.Env, s.Env),
 		files: [3]*os.File{pipes[0][0], pipes[1][1], pipes[2][1]},
 	}
@@ -178,12 +179,14 @@ func (p *Process) Stderr() []byte {
 	return data
 }
 
-// Traced says whether the calls of the program are recorded, and if not, why not, as a clause that can follow
-// "because".
+// Traced says whether the calls of the program are recorded, all of them, and if not, why not, as a clause that
+// can follow "because". That there were too many is known when the process is done.
 func (p *Process) Traced() (traced bool, why string) {
 	if !p.start.Trace {
 		return false, "it was not asked for"
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.whyNotTraced == "", p.whyNotTraced
 }
 
@@ -327,6 +330,13 @@ func (p *Process) stoppedBefore(reason string, first bool) {
 	defer p.mu.Unlock()
 	p.stopReason, p.stopFirst = reason, first
 	p.survivors, p.blockedIn = 0, ""
+}
+
+// cut is called by the runner, before the tree has ended, when calls were left out of the record.
+func (p *Process) cut(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.whyNotTraced = why
 }
 
 // treeEnded is called by the runner, once, when no process is left.

@@ -2,8 +2,10 @@
 //
 // A [Program] is a command line as a user gives it. Each start is a [Process]: it runs in a temporary folder
 // of its own with a small clean environment, no descriptors but 0, 1 and 2 and at most the user's rights;
-// its output is kept up to a bound, its use of the machine is limited, and one deadline ends it. What ends is
-// the whole tree of processes, whatever they did to get away. What became of it is an [evidence.Outcome].
+// where the kernel has Landlock it can write nowhere else but among temporary files, which are its own where it
+// can have a mount namespace (see [Confinement]). Its output is kept up to a bound, its use of the machine is
+// limited, and one deadline ends it. What ends is the whole tree of processes, whatever they did to get away.
+// What became of it is an [evidence.Outcome].
 //
 // A program that does wrong is never an error here: errors are failures of the harness.
 package program

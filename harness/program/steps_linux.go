@@ -11,19 +11,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// vital is a step without which the program must not begin. Its failure is reported by a number that stands
+// in the place of an errno.
+type vital struct{ step, number int }
+
+// What is reported. They are positive, an errno is negative.
+const (
+	unguarded = 1
+	unbounded = 2
+)
+
+// lacking are the errors that the harness then has; the program has not begun.
+var lacking = map[int]error{
+	unguarded: errors.New("neither pid namespaces nor seccomp are available to keep the program from ending others"),
+	unbounded: errors.New("the kernel has Landlock and does not put it into force, by which the program's files are bounded"),
+}
+
 // addProgram adds what a process does between being forked and being the program, whether it is traced or
-// not: everything that only a process can do to itself. It yields the steps whose failure the caller has to
-// deal with: the one that executes, and the one that puts the guard into force, -1 without a guard.
-//
-// Here is the place for whatever else is to bind the program and not its keeper, such as Landlock.
-func (l *launch) addProgram(im *image, guard *guard) (exec, guarded int) {
+// not: everything that only a process can do to itself. It yields the step that executes, and those whose
+// failure the caller has to deal with too.
+func (l *launch) addProgram(im *image, guard *guard) (exec int, vitals []vital) {
 	// Should memory run out, it is the program that has to go.
 	addWrite(im, "/proc/self/oom_score_adj", im.text("1000"), 4)
 	im.add(unix.SYS_SETSID) // a session and a process group of its own
 	addPrivileges(im)
-	guarded = -1
 	if guard != nil {
-		guarded = guard.add(im)
+		vitals = append(vitals, vital{guard.add(im), unguarded})
+	}
+	if step := l.addLandlock(im); step >= 0 {
+		vitals = append(vitals, vital{step, unbounded})
 	}
 	addSignals(im)
 	im.add(unix.SYS_UMASK, 0o022)
@@ -33,14 +49,8 @@ func (l *launch) addProgram(im *image, guard *guard) (exec, guarded int) {
 	for fd := uint64(fdReport); fd <= fdImage; fd++ { // for kernels before 5.11
 		im.add(unix.SYS_FCNTL, fd, unix.F_SETFD, unix.FD_CLOEXEC)
 	}
-	return im.add(unix.SYS_EXECVE, im.text(l.path), im.texts(l.argv), im.texts(l.env)), guarded
+	return im.add(unix.SYS_EXECVE, im.text(l.path), im.texts(l.argv), im.texts(l.env)), vitals
 }
-
-// unguarded is reported in the place of an errno where the program could not be guarded.
-const unguarded = 1
-
-// errUnguarded is what the harness then says; the program has not begun.
-var errUnguarded = errors.New("neither pid namespaces nor seccomp are available to keep the program from ending others")
 
 // numberSize is the size of a number as addNumber reads it.
 const numberSize = 8

@@ -48,12 +48,12 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	if r.nest == nil {
 		watch = newGuard()
 	}
-	exec, guarded := l.addProgram(im, watch)
+	exec, vitals := l.addProgram(im, watch)
 	// The status says why it could not be executed: the low byte of -errno.
 	exit := im.add(unix.SYS_EXIT_GROUP, 0)
 	im.steps[exec].into = argumentAt(exit, 0)
-	if guarded >= 0 {
-		im.steps[guarded].failed = im.add(unix.SYS_EXIT_GROUP, unguarded)
+	for _, v := range vitals {
+		im.steps[v.step].failed = im.add(unix.SYS_EXIT_GROUP, uint64(v.number))
 	}
 	file, err := im.file()
 	if err == nil {
@@ -68,6 +68,9 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 					if err := l.start.Enter(); err != nil {
 						return fmt.Errorf("enter the sandbox: %w", err)
 					}
+				}
+				if err := l.coverTemporary(); err != nil {
+					return err
 				}
 				if r.nest != nil {
 					return r.nest.enter()
@@ -93,9 +96,10 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 	_, err = r.trace.AwaitCall(context.Background(), func(c *evidence.Call) bool { return c.Op == evidence.OpExec && c.N > 1 })
 	executed := err == nil
 	if !executed {
-		if end, _ := r.trace.Wait(context.Background()); end.Status.Exited() && end.Status.ExitStatus() == unguarded {
+		end, _ := r.trace.Wait(context.Background())
+		if err := lacking[end.Status.ExitStatus()]; err != nil {
 			r.release()
-			return nil, errUnguarded
+			return nil, err
 		}
 	}
 	go r.follow(l.path, executed)
@@ -127,6 +131,12 @@ func (r *traced) follow(path string, executed bool) {
 		r.proc.reach(err.Error())
 	}
 	r.proc.refine(first)
+	for _, words := range end.Cut {
+		var left int
+		if n, _ := fmt.Sscanf(words, "%d calls", &left); n == 1 { // which only those words begin with
+			r.proc.cut("the record of its calls is not complete: it leaves out " + words)
+		}
+	}
 	if end.Reason != "" && end.Reason != asked {
 		// Nobody here asked for it, so it was the tracer's own limit, whatever came after.
 		r.proc.reach(fmt.Sprintf("processes: more than %d", r.proc.limits.Processes))

@@ -22,8 +22,10 @@ import (
 const marker = "TCPWITNESS_USERNS"
 
 // granted are the capabilities of the process in its user namespace: what it takes to make network
-// namespaces, to configure and capture in them, to trace, and to give programs their own process ids.
-var granted = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_PTRACE}
+// namespaces, to configure and capture in them, to trace, and to give programs their own process ids and
+// temporary files. (An overlay's scratch folder is one that nobody may enter without CAP_DAC_OVERRIDE. The
+// namespace has one user only, whose own files are all that it is good for.)
+var granted = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_PTRACE, unix.CAP_DAC_OVERRIDE}
 
 // EnterUserNamespace gets the process the right to make network namespaces. It is meant to be the first
 // call of main or TestMain, before anything was printed, started or opened.
