@@ -219,10 +219,11 @@ const (
 	soSndTimeONew = 67
 )
 
-// rests waits until the program rests: no thread of it runs, or all that it does is to sleep and look whether
-// there is something to do.
+// rests waits until the program rests: no thread of it runs, but for some that a timer wakes and that make no
+// call, or all that it does is to sleep and look whether there is something to do.
 func (a *act) rests() bool {
 	watch := watcher{act: a, since: time.Now()}
+	calls := -1
 	return a.until(func() bool {
 		process := a.current()
 		if ended(process) {
@@ -231,9 +232,11 @@ func (a *act) rests() bool {
 		pending := process.Pending()
 		seen := survey(process)
 		now := take(seen.pids)
-		same := now.threads > 0 && now.same(watch.last) && !pending
-		watch.last = now
-		return same || seen.naps() || watch.idle(seen.deeds, now.asleep && !pending)
+		traced, _ := process.Traced()
+		quiet := now.threads > 0 && !pending &&
+			(now.same(watch.last) || traced && now.asleep && watch.last.asleep && seen.calls == calls)
+		watch.last, calls = now, seen.calls
+		return quiet || seen.naps() || watch.idle(seen.deeds, now.asleep && !pending)
 	}, a.current().Done(), 0)
 }
 
