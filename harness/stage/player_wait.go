@@ -108,8 +108,8 @@ func (w *watcher) stalled() bool {
 	}
 	before := w.last
 	w.last = now
-	if now.threads == 0 {
-		return false
+	if now.threads == 0 { // the first process has ended, and without a trace the others are not known
+		return w.idle(seen.deeds, !pending)
 	}
 	if now.asleep && now.forGood && now.same(before) && !seen.limited {
 		return true
