@@ -74,8 +74,21 @@ func (a *act) playServer(scene evidence.Scene) {
 // serve starts the server and waits until it listens and rests.
 func (a *act) serve() {
 	a.start(a.player.Program, nil).CloseStdin()
-	a.until(func() bool { return len(a.listening()) > 0 }, a.current().Done(), 0)
-	for _, at := range a.listening() {
+	process := a.current()
+	traced, _ := process.Traced()
+	var found []netip.AddrPort
+	looked := 0
+	a.until(func() bool {
+		// The kernel takes milliseconds to list its sockets.
+		listens := countListens(process)
+		if traced && listens == looked {
+			return false
+		}
+		looked = listens
+		found = a.listening()
+		return len(found) > 0
+	}, a.listens(), 0)
+	for _, at := range found {
 		if !slices.Contains(a.script.Listening, at) {
 			a.script.Listening = append(a.script.Listening, at)
 		}
@@ -86,15 +99,36 @@ func (a *act) serve() {
 	}
 }
 
+// listens tells when the program has called listen with success, or can do so no more. Without a trace it is
+// only told the latter.
+func (a *act) listens() <-chan struct{} {
+	process := a.current()
+	if traced, _ := process.Traced(); !traced {
+		return process.Done()
+	}
+	told := make(chan struct{})
+	a.working.Go(func() {
+		defer close(told)
+		process.AwaitCalls(a.limit, func(calls []evidence.Call) bool {
+			return slices.ContainsFunc(calls, func(c evidence.Call) bool { return c.Op == evidence.OpListen && c.Succeeded() })
+		})
+	})
+	return told
+}
+
+// countListens counts the calls of listen that succeeded.
+func countListens(process *program.Process) (n int) {
+	process.Look(func(c *evidence.Call) {
+		if c.Op == evidence.OpListen && c.Succeeded() {
+			n++
+		}
+	})
+	return n
+}
+
 // listening are the addresses with the server's port on which somebody listens now.
 func (a *act) listening() []netip.AddrPort {
-	var all []netip.AddrPort
-	for _, c := range a.table() {
-		if c.state == stateListen && c.local.Port() == a.address.Port() {
-			all = append(all, c.local)
-		}
-	}
-	return all
+	return slices.DeleteFunc(a.listeners(), func(at netip.AddrPort) bool { return at.Port() != a.address.Port() })
 }
 
 // endsByItself starts a program that is to end without anybody's help.

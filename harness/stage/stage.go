@@ -46,7 +46,7 @@ type Theatre struct {
 // Open makes a theatre. It must be closed.
 func Open(ability sandbox.Ability) *Theatre {
 	t := &Theatre{Ability: ability}
-	plan := sandbox.Plan[*capture.Capture]{Isolation: ability.Isolation, Depth: 2, Gate: t.quiet.RLocker()}
+	plan := sandbox.Plan[*capture.Capture]{Isolation: ability.Isolation, Depth: 4, Gate: t.quiet.RLocker()}
 	if ability.Capture {
 		plan.Attach = func(sb *sandbox.Sandbox) (*capture.Capture, error) { return capture.Open(sb, capture.Options{}) }
 		plan.Detach = func(c *capture.Capture) { c.Close() }

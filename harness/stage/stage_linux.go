@@ -107,6 +107,28 @@ func (s *Stage) connections() []connection {
 	return slices.DeleteFunc(s.table(), func(c connection) bool { return c.local != s.ServerAddress() && c.remote != s.ServerAddress() })
 }
 
+// listeners lists the addresses on which somebody listens in the scenario's network.
+func (s *Stage) listeners() []netip.AddrPort {
+	var all []netip.AddrPort
+	err := errors.ErrUnsupported
+	if s.Sandbox != nil {
+		err = s.Sandbox.Do(func() (err error) {
+			all, err = listeners()
+			return err
+		})
+	}
+	if err == nil {
+		return all
+	}
+	// A kernel without the module for it.
+	for _, c := range s.table() {
+		if c.state == stateListen {
+			all = append(all, c.local)
+		}
+	}
+	return all
+}
+
 // table lists the TCP sockets of the scenario's network, of all of its hosts.
 func (s *Stage) table() []connection {
 	var lines []byte

@@ -34,7 +34,7 @@ func (s *Stage) completes(connecting *Pending) bool { return connecting.Returned
 
 func (s *Stage) connections() []connection { return nil }
 
-func (s *Stage) table() []connection { return nil }
+func (s *Stage) listeners() []netip.AddrPort { return nil }
 
 func system() (os, kernel string) { return runtime.GOOS, "" }
 
