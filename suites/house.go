@@ -72,7 +72,7 @@ func Out(runs string) string {
 const resultEntry = "tcpwitness result"
 
 var _ = SynchronizedBeforeSuite(func() []byte {
-	fmt.Println(theHouse.Ability)
+	fmt.Printf("%s, %s\n", theHouse.Ability, program.Probe())
 	for _, need := range theHouse.Settings.Require {
 		if why := theHouse.lacking(need); why != "" {
 			fmt.Printf("required, and not to be had here: %s: %s\n", need, why)
