@@ -87,9 +87,10 @@ type Direction struct {
 	ISN     uint32
 	Started bool
 
-	SYN  *Segment   // the first segment with SYN
-	FIN  *Segment   // the first segment with FIN
-	RSTs []*Segment // every segment with RST
+	SYN *Segment // the first segment with SYN
+	FIN *Segment // the first segment with FIN
+	// RSTs are the segments with RST, but for those that came when both ends had closed and acknowledged that.
+	RSTs []*Segment
 	// FINAck is the other end's first segment that acknowledges the FIN.
 	FINAck *Segment
 	// Acked is the position up to which the other end has acknowledged (its highest acknowledgement number).
@@ -198,14 +199,10 @@ func (c *Conversation) FINs() []*Segment {
 	return found
 }
 
-// RSTs are the segments with RST of both ends, in the order of the capture.
+// RSTs are those of both ends, in the order of the capture.
 func (c *Conversation) RSTs() []*Segment {
-	var found []*Segment
-	for _, s := range c.Segments {
-		if s.Flags.Has(RST) {
-			found = append(found, s)
-		}
-	}
+	found := slices.Concat(c.client.RSTs, c.server.RSTs)
+	slices.SortFunc(found, func(a, b *Segment) int { return a.Frame - b.Frame })
 	return found
 }
 

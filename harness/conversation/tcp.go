@@ -120,7 +120,7 @@ func (c *Conversation) account(s *Segment) {
 		s.RelAck = theirs.relative(s.Ack)
 	}
 	c.scaleWindow(s, mine, theirs)
-	mine.marks(s)
+	mine.marks(s, mine.FINAck != nil && theirs.FINAck != nil)
 	if s.intact() {
 		mine.place(s, theirs)
 		c.acknowledge(s, mine, theirs)
@@ -163,13 +163,15 @@ func (d *Direction) relative(number uint32) int64 {
 	return d.next + int64(int32(number-(d.ISN+uint32(d.next))))
 }
 
-// marks notes the firsts of a direction.
-func (d *Direction) marks(s *Segment) {
+// marks notes the firsts of a direction. over says that the connection was closed both ways before.
+func (d *Direction) marks(s *Segment, over bool) {
 	if !s.intact() {
 		return
 	}
 	if s.Flags.Has(RST) {
-		d.RSTs = append(d.RSTs, s)
+		if !over { // else it answers a straggler, where no connection is left to be reset
+			d.RSTs = append(d.RSTs, s)
+		}
 		return
 	}
 	if s.Flags.Has(SYN) && d.SYN == nil && s.Seq == d.ISN {

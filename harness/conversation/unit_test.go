@@ -327,3 +327,23 @@ func TestAnnotateKeepsWhatWasSaidAndSaysNothingTwice(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Where both ends have closed, an RST answers a straggler and resets nothing.
+func TestResetAfterTheClose(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		s := conversationtest.New()
+		s.Open().Say(client, "hello").Say(server, "hello back")
+		if closed {
+			s.Finish(client)
+		}
+		s.Send(client, ack, "") // once more, as a busy kernel may
+		s.Send(server, rst, "")
+		c := conversation.Analyse(s.Run()).TCP[0]
+		if got := len(c.RSTs()) == 0; got != closed {
+			t.Errorf("closed %v: RSTs %v", closed, c.RSTs())
+		}
+		if kind := c.Close().Kind; (kind == conversation.FourWay) != closed {
+			t.Errorf("closed %v: %v", closed, kind)
+		}
+	}
+}

@@ -130,7 +130,12 @@ func TestConversationMatchers(t *testing.T) {
 	refused := played(func(s script) { s.Send(client, syn, ""); s.Send(server, rst|ack, "", seq(0)) })
 	bareRST := played(func(s script) { s.Send(client, syn, ""); s.Send(server, rst, "") })
 	reset := played(func(s script) { s.Open().Say(client, "x"); s.Send(server, rst|ack, "") })
-	resetAfterFIN := played(func(s script) { s.Open().Finish(client); s.Send(client, rst, "") })
+	resetAfterFIN := played(func(s script) {
+		s.Open().Send(client, fin|ack, "")
+		s.Send(server, ack, "")
+		s.Send(client, rst, "")
+	})
+	straggler := played(func(s script) { s.Open().Finish(client).Send(server, rst, "") })
 	unacked := played(func(s script) { s.Open().Send(server, fin|ack, "") })
 	together := played(func(s script) {
 		s.Open().Send(client, fin|ack, "")
@@ -180,6 +185,7 @@ func TestConversationMatchers(t *testing.T) {
 	check(t, "CloseInFourSteps", example{match.CloseInFourSteps(), plain, unacked, []string{"the client sent no FIN"}, nil, ""})
 	check(t, "CloseInFourSteps, unacknowledged", example{match.CloseInFourSteps(), byServer, togetherUnacked, []string{"the FIN of the client is not acknowledged"}, nil, ""})
 	check(t, "CloseInFourSteps, RST", example{match.CloseInFourSteps(), plain, resetAfterFIN, []string{"the client sent RST"}, nil, ""})
+	check(t, "CloseInFourSteps, RST to a straggler", example{match.CloseInFourSteps(), straggler, resetAfterFIN, []string{"the client sent RST"}, nil, ""})
 	check(t, "CloseSimultaneously", example{match.CloseSimultaneously(), together, plain, []string{"it is a case of: four-way close"}, nil, ""})
 	check(t, "CloseSimultaneously, unacknowledged", example{match.CloseSimultaneously(), together, togetherUnacked, []string{"a FIN was not acknowledged"}, nil, ""})
 	check(t, "ReachState", example{match.ReachState(client, conversation.TimeWait), plain, byServer, []string{"bring the client into TIME-WAIT", "CLOSED → SYN-SENT → ESTABLISHED → CLOSE-WAIT → LAST-ACK → CLOSED"}, nil, ""})
