@@ -16,13 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	reference.Main()
-	exit, reexecuted, err := sandbox.EnterUserNamespace()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "no user namespace:", err)
-	}
-	if reexecuted {
-		os.Exit(exit)
-	}
+	sandbox.EnterOrExit()
 	var settings Settings
 	settings.RegisterFlags(flag.CommandLine)
 	flag.CommandLine.Usage = func() { fmt.Fprintln(os.Stderr, "the flags behind -- stand in README.md") }

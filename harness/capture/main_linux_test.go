@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -11,13 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	exit, reexecuted, err := sandbox.EnterUserNamespace()
-	if reexecuted {
-		os.Exit(exit)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
+	sandbox.EnterOrExit()
 	os.Exit(m.Run())
 }
 

@@ -19,13 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	exit, reexecuted, err := sandbox.EnterUserNamespace()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "live captures will be skipped:", err)
-	}
-	if reexecuted {
-		os.Exit(exit)
-	}
+	sandbox.EnterOrExit()
 	os.Exit(m.Run())
 }
 

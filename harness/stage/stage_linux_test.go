@@ -16,9 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	reference.Main()
-	if exit, reexecuted, _ := sandbox.EnterUserNamespace(); reexecuted {
-		os.Exit(exit)
-	}
+	sandbox.EnterOrExit()
 	gomega.RegisterFailHandler(func(message string, _ ...int) { panic(message) })
 	os.Exit(m.Run())
 }

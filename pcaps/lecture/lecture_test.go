@@ -12,13 +12,12 @@ import (
 	"tcpwitness/harness/conversation"
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/rules"
+	"tcpwitness/harness/sandbox"
 )
 
 func TestMain(m *testing.M) {
 	beActor()
-	if exit, reexecuted := enter(); reexecuted {
-		os.Exit(exit)
-	}
+	sandbox.EnterOrExit()
 	os.Exit(m.Run())
 }
 

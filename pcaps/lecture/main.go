@@ -6,7 +6,8 @@
 //	go run ./pcaps/lecture -draw            # plays nothing, draws from the records that are there
 //
 // No number on the pages is written by hand: each frame and each call is looked up in the record by what it
-// is (a [point]), and what a page says of it beyond that is checked there too (a [claim]). Playing needs Linux with namespaces, packet capture and ptrace, root or not.
+// is (a [point]), and what a page says of it beyond that is checked there too (a [claim]). Playing needs Linux
+// with namespaces, packet capture and ptrace, root or not.
 package main
 
 import (
@@ -14,18 +15,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"tcpwitness/harness/evidence"
+	"tcpwitness/harness/sandbox"
 )
 
 func main() {
 	beActor()
-	if exit, reexecuted := enter(); reexecuted {
-		os.Exit(exit)
-	}
+	sandbox.EnterOrExit()
 	out := flag.String("out", filepath.Join("pcaps", "lecture"), "the folder to write to")
 	draw := flag.Bool("draw", false, "play nothing; draw from the records that are there")
 	flag.Parse()
@@ -65,7 +66,11 @@ func run(folder string, draw bool, names []string) error {
 		return err
 	}
 	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
+		err := evidence.WriteFile(filepath.Join(folder, name), func(w io.Writer) error {
+			_, err := w.Write(content)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -4,22 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"tcpwitness/harness/evidence"
 	"tcpwitness/harness/sandbox"
 )
-
-// enter gets the process the right to make namespaces. Where it says that the binary was executed again, that
-// second self has done everything.
-func enter() (exit int, reexecuted bool) {
-	exit, reexecuted, err := sandbox.EnterUserNamespace()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "no user namespace:", err)
-	}
-	return exit, reexecuted
-}
 
 // ability is what the machine allows; the error, which wraps errors.ErrUnsupported, says what the scenes
 // lack here.

@@ -12,8 +12,6 @@ import (
 
 func beActor() {}
 
-func enter() (exit int, reexecuted bool) { return 0, false }
-
 // playAll cannot play here: namespaces, packet capture and ptrace are Linux's own.
 func playAll(context.Context, []string) ([]*evidence.Run, error) {
 	return nil, fmt.Errorf("%w: they need Linux; -draw draws from the records that are there", errors.ErrUnsupported)
