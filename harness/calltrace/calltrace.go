@@ -164,6 +164,8 @@ type Ending struct {
 	Survivors int
 	// Cut says in words what was left out of the record because of its limits; empty for nothing.
 	Cut []string
+	// Unrecorded is the number of calls that were left out.
+	Unrecorded int
 }
 
 // Calls are the calls so far in the order of entry, also those that are still in the kernel (Exit 0);

@@ -181,17 +181,16 @@ func (j *journal) noteAsleep() (settled bool) {
 }
 
 // cut says in words what was left out.
-func (j *journal) cut() []string {
+func (j *journal) cut() (words []string, calls int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var words []string
 	if j.callsCut > 0 {
 		words = append(words, fmt.Sprintf("%d calls after the first %d", j.callsCut, j.limits.Calls))
 	}
 	if j.dataCut > 0 {
 		words = append(words, fmt.Sprintf("the data of %d calls after the first %d bytes", j.dataCut, j.limits.TotalData))
 	}
-	return words
+	return words, j.callsCut
 }
 
 // watch is one waiter's view of the calls.

@@ -146,7 +146,7 @@ func (tr *tracer) sumUp() {
 	t := tr.trace
 	t.ending.Reason = t.engine.group.killReason()
 	t.ending.Processes = tr.made
-	t.ending.Cut = t.journal.cut()
+	t.ending.Cut, t.ending.Unrecorded = t.journal.cut()
 	if tr.numbers <= 0 {
 		t.ending.Cut = append(t.ending.Cut, fmt.Sprintf("the open or watched descriptors of later calls, after %d numbers", tr.limits.Numbers))
 	}

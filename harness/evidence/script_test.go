@@ -143,3 +143,32 @@ func TestSpin(t *testing.T) {
 		}
 	}
 }
+
+func TestIdleRow(t *testing.T) {
+	again := Call{Op: OpAccept, Result: -1, Errno: "EAGAIN", Entry: 1, Exit: 2}
+	data := Call{Op: OpRecv, Result: 7, Length: 9, Entry: 1, Exit: 2}
+	option := Call{Op: OpGetOption, Entry: 1, Exit: 2}
+	inside := Call{Op: OpAccept, Entry: 1}
+	rested := again
+	rested.Slept = true
+	other := func(c Call) Call { c.TID = 9; return c }
+	for _, c := range []struct {
+		name  string
+		calls []Call
+		want  int
+	}{
+		{"nothing", nil, 0},
+		{"in vain", []Call{again, again}, 2},
+		{"after something", []Call{data, again, again}, 2},
+		{"something at the end", []Call{again, again, data}, 0},
+		{"two threads in vain", []Call{again, other(again), again}, 3},
+		{"another thread did something", []Call{again, again, other(data), again}, 1},
+		{"options do not count", []Call{data, again, option, again, option}, 2},
+		{"slept before one", []Call{again, rested, again}, 2},
+		{"in the kernel", []Call{again, again, inside}, 0},
+	} {
+		if got := IdleRow(c.calls); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}

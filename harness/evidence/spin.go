@@ -33,6 +33,23 @@ func Spin(calls []Call) (first Call, length int) {
 	return first, length
 }
 
+// IdleRow is the number of calls at the end of a record that achieved nothing, whichever thread made them: it
+// ends before the latest call that did something, slept, or is in the kernel still.
+func IdleRow(calls []Call) (length int) {
+	for i := len(calls) - 1; i >= 0; i-- {
+		switch calls[i].turn() {
+		case progress:
+			return length
+		case idle:
+			length++
+		}
+		if calls[i].Slept {
+			return length
+		}
+	}
+	return length
+}
+
 // row is a row of idle calls of one thread.
 type row struct{ first, length int }
 

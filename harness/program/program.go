@@ -86,6 +86,7 @@ type Limits struct {
 	Files     int           // open descriptors of each process; default 4096
 	FileSize  int64         // bytes in any one file; default 4 GiB
 	Folder    int64         // bytes in the working folder; default 1 GiB
+	Calls     int           // calls recorded of all processes; default 200,000
 	Kept      int64         // bytes kept of each output stream, the first ones; default 1 MiB
 	Output    int64         // bytes printed to each output stream before the program is ended; default 64 MiB
 }

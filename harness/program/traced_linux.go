@@ -80,7 +80,7 @@ func (l *launch) trace(ctx context.Context, proc *Process) (runner, error) {
 			Started: func(pid int) error { return bound(pid, l.limits, -1) },
 			Alter:   l.start.Alter,
 			Pace:    l.start.Pace,
-			Limits:  calltrace.Limits{Threads: max(0, l.limits.Processes)},
+			Limits:  calltrace.Limits{Threads: max(0, l.limits.Processes), Calls: max(0, l.limits.Calls)},
 		})
 	}
 	if err != nil {
@@ -131,11 +131,8 @@ func (r *traced) follow(path string, executed bool) {
 		r.proc.reach(err.Error())
 	}
 	r.proc.refine(first)
-	for _, words := range end.Cut {
-		var left int
-		if n, _ := fmt.Sscanf(words, "%d calls", &left); n == 1 { // which only those words begin with
-			r.proc.cut("the record of its calls is not complete: it leaves out " + words)
-		}
+	if end.Unrecorded > 0 {
+		r.proc.cut(fmt.Sprintf("the record of its calls is not complete: it leaves out the last %d", end.Unrecorded))
 	}
 	if end.Reason != "" && end.Reason != asked {
 		// Nobody here asked for it, so it was the tracer's own limit, whatever came after.

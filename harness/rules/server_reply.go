@@ -255,21 +255,19 @@ func serverAssembles(r *record) Finding {
 	if r.replies() {
 		return serverReplies(r)
 	}
-	if f := serverPrintsMessage(r); f.Verdict != Skip {
-		return f
+	f := serverPrintsMessage(r)
+	if f.Verdict == Skip {
+		return r.receivesAll(0, f)
 	}
-	return r.receivesAll(0)
+	return f
 }
 
 // receivesAll judges, where the output does not tell, whether a server had read the whole message when it
-// closed the connection: what it has not read it cannot print.
-func (r *record) receivesAll(i int) Finding {
-	if why := r.untraced(); why != "" {
-		return skip(why)
-	}
+// closed the connection: what it has not read it cannot print. Otherwise the answer stays what it was.
+func (r *record) receivesAll(i int, unknown Finding) Finding {
 	message, s := len(r.connections()[i].Message), r.acceptedFrom(i)
-	if s == nil || message == 0 || r.stillOpen(s) != "" {
-		return serverPrintsMessage(r)
+	if r.untraced() != "" || s == nil || r.stillOpen(s) != "" {
+		return unknown
 	}
 	got := 0
 	receives := s.of(evidence.OpRecv)
@@ -278,8 +276,8 @@ func (r *record) receivesAll(i int) Finding {
 			got += c.Result
 		}
 	}
-	if got >= message || len(receives) == 0 {
-		return serverPrintsMessage(r)
+	if got >= message {
+		return unknown
 	}
 	return fail(fmt.Sprintf("recv until all %d bytes of the message are there", message), listed(append(receives, closing(s)...)...)).
 		because("it closed the connection with %d of %d bytes read", got, message).on(receives...)

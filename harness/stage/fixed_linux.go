@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,21 +14,31 @@ import (
 )
 
 // keepPort keeps other scenes, also those of other processes of the harness, from a port on the machine's own
-// loopback until release is called.
-func keepPort(port uint16) (release func(), err error) {
+// loopback until release is called. It waits for its turn as long as the context lasts: anybody can lock a file.
+func keepPort(ctx context.Context, port uint16) (release func(), err error) {
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("tcpwitness-port-%d", port))
-	// The file may be another user's, who cannot be asked to open it for writing (sysctl fs.protected_regular).
-	file, err := os.Open(path)
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK // what lies there may be no file at all
+	// The file may be another user's, who cannot be asked to open it with O_CREAT (sysctl fs.protected_regular).
+	file, err := os.OpenFile(path, flags, 0)
 	if os.IsNotExist(err) {
-		file, err = os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o644)
+		file, err = os.OpenFile(path, flags|os.O_CREATE, 0o644)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keep port %d: %w", port, err)
 	}
-	for {
-		if err = unix.Flock(int(file.Fd()), unix.LOCK_EX); err != unix.EINTR {
-			break
+	locked := make(chan error, 1)
+	go func() {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX)
+		for errors.Is(err, unix.EINTR) {
+			err = unix.Flock(int(file.Fd()), unix.LOCK_EX)
 		}
+		locked <- err
+	}()
+	select {
+	case err = <-locked:
+	case <-ctx.Done():
+		go func() { <-locked; file.Close() }() // not before: the number must stay this file's
+		return nil, fmt.Errorf("keep port %d: somebody has locked %s: %w", port, path, ctx.Err())
 	}
 	if err != nil {
 		file.Close()

@@ -1,10 +1,15 @@
 package stage_test
 
 import (
+	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"tcpwitness/harness/dialogue"
 	"tcpwitness/harness/evidence"
@@ -62,4 +67,24 @@ func TestScenesWithTheSamePortTakeTurns(t *testing.T) {
 		})
 	}
 	playing.Wait()
+}
+
+// Whoever has locked the file that turns are taken by holds a scene up, and not for ever.
+func TestTurnThatNeverComes(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	file, err := os.Create(filepath.Join(os.TempDir(), "tcpwitness-port-8080"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	player := onHost(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	run := player.Play(ctx, evidence.SceneBindExample)
+	if len(run.Faults) != 1 || !strings.Contains(run.Faults[0], "somebody has locked") {
+		t.Error(run.Faults)
+	}
 }

@@ -2,8 +2,11 @@
 
 package stage
 
-import "net/netip"
+import (
+	"context"
+	"net/netip"
+)
 
-func keepPort(uint16) (release func(), err error) { return func() {}, nil }
+func keepPort(context.Context, uint16) (release func(), err error) { return func() {}, nil }
 
 func free(netip.AddrPort, bool) bool { return true }

@@ -38,7 +38,7 @@ func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
 	defer cancel()
 	limit, cancelLimit := context.WithTimeout(ctx, patience)
 	defer cancelLimit()
-	release, err := p.keepPort(scene)
+	release, err := p.keepPort(whole, scene)
 	if err != nil {
 		return p.unplayable(name, scene, err)
 	}
@@ -93,7 +93,7 @@ func (p *Player) unplayable(name string, scene evidence.Scene, err error) *evide
 func (p *Player) onHost() bool { return p.Theatre.Ability.Isolation == sandbox.Shared }
 
 // keepPort keeps a port that the program has built in from other scenes, where these could collide.
-func (p *Player) keepPort(scene evidence.Scene) (release func(), err error) {
+func (p *Player) keepPort(ctx context.Context, scene evidence.Scene) (release func(), err error) {
 	port := p.Port
 	if scene == evidence.SceneBindExample || scene == evidence.SceneBindExampleInUse {
 		port = examplePort
@@ -101,7 +101,7 @@ func (p *Player) keepPort(scene evidence.Scene) (release func(), err error) {
 	if port == 0 || !p.onHost() {
 		return func() {}, nil
 	}
-	return keepPort(port)
+	return keepPort(ctx, port)
 }
 
 // binds is the address that somebody is to bind in the scene, by the program or for it.

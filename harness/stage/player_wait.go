@@ -75,6 +75,9 @@ func (a *act) inVain(holds func() bool, number int, watch *watcher) bool {
 	if holds() || !a.over && !watch.stalled() {
 		return false
 	}
+	if !a.over && watch.spinning && !watch.looked() {
+		return false
+	}
 	if number > 0 && a.log.AwaitBlocked(a.limit, number) != nil {
 		return false // it has returned, or is about to
 	}
@@ -89,7 +92,25 @@ type watcher struct {
 	deeds int       // by then
 	looks int       // at the program since then
 	awake int       // looks at which one of its threads ran or wanted to
-	spun  int       // calls seen when spinning was last looked for
+
+	calls    int  // seen by the last look
+	row      int  // of the latest of them, those that achieved nothing
+	spinning bool // the row is long
+	settled  int  // calls that had been seen when the loopback was last settled for a spinning program
+}
+
+// looked says, of a program that spins and after the loopback has settled, whether it has found nothing to do
+// since an earlier settling: what was on its way then had arrived, and the program looked for it in vain. One
+// that does not get a processor spins by its record and has not looked yet.
+func (w *watcher) looked() bool {
+	since := w.calls - w.settled
+	if w.settled > 0 && min(w.row, since) >= evidence.SpinCalls {
+		return true
+	}
+	if w.settled == 0 || w.row < since { // it did something meanwhile
+		w.settled = w.calls
+	}
+	return false
 }
 
 // stalled says whether the program can do nothing more by itself: it has ended, every thread sleeps until
@@ -108,19 +129,16 @@ func (w *watcher) stalled() bool {
 	}
 	before := w.last
 	w.last = now
+	w.spinning = false
 	if now.threads == 0 { // the first process has ended, and without a trace the others are not known
 		return w.idle(seen.deeds, !pending)
 	}
 	if now.asleep && now.forGood && now.same(before) && !seen.limited {
 		return true
 	}
-	if seen.calls-w.spun >= evidence.SpinCalls {
-		w.spun = seen.calls
-		if _, n := evidence.Spin(seen.latest()); n > 0 {
-			return true
-		}
-	}
-	return w.idle(seen.deeds, now.asleep || now.stands(before))
+	w.calls, w.row = seen.calls, evidence.IdleRow(seen.latest())
+	w.spinning = w.row >= evidence.SpinCalls
+	return w.spinning || w.idle(seen.deeds, now.asleep || now.stands(before))
 }
 
 // idle says whether the program has been without a deed for long, and awake for a quarter of it at most. A
@@ -172,7 +190,7 @@ func deed(c *evidence.Call) bool {
 		return false
 	}
 	switch c.Errno {
-	case "EAGAIN", "EWOULDBLOCK", "EINTR", "ETIMEDOUT":
+	case "EAGAIN", "EINTR", "ETIMEDOUT":
 		return false
 	}
 	return true
@@ -250,15 +268,7 @@ func (s *surveyed) naps() bool {
 	if len(latest) < napCalls {
 		return false
 	}
-	slept := 0
-	for i := range latest[len(latest)-napCalls:] {
-		c := &latest[len(latest)-napCalls+i]
-		if deed(c) {
-			return false
-		}
-		if c.Slept {
-			slept++
-		}
-	}
-	return slept > 2
+	latest = latest[len(latest)-napCalls:]
+	slept := func(c evidence.Call) bool { return c.Slept }
+	return !slices.ContainsFunc(latest, func(c evidence.Call) bool { return deed(&c) }) && slices.ContainsFunc(latest, slept)
 }
