@@ -163,6 +163,13 @@ func TestConversationMatchers(t *testing.T) {
 	check(t, "HaveHandshakeBeforeData", example{match.HaveHandshakeBeforeData(), plain, early, []string{"frame 1 carries data before frame 3 completes it"}, nil, ""})
 	check(t, "HaveHandshakeBeforeData, no data", example{match.HaveHandshakeBeforeData(), plain, open, []string{"there is no data at all"}, nil, ""})
 	check(t, "HaveHandshakeBeforeData, none", example{match.HaveHandshakeBeforeData(), plain, middle, []string{"not complete"}, nil, ""})
+	refusedTwice := played(func(s script) {
+		s.Send(client, syn, "")
+		s.Send(client, syn, "", seq(0))
+		s.Send(server, rst|ack, "", seq(0))
+		s.Send(server, rst|ack, "", seq(0))
+	})
+	check(t, "BeRefused, twice", example{match.BeRefused(), refusedTwice, open, []string{"show SYN"}, nil, ""})
 	check(t, "BeRefused", example{match.BeRefused(), refused, open, []string{"show SYN, and RST|ACK in answer", "there are: client SYN, server SYN|ACK, client ACK"}, nil, ""})
 	check(t, "BeRefused, no ACK", example{match.BeRefused(), refused, bareRST, []string{"client SYN, server RST"}, nil, ""})
 	check(t, "BeRefused, other ACK", example{match.BeRefused(), refused, played(func(s script) {
