@@ -124,7 +124,7 @@ func (j *Judgement) judge(q question, run *evidence.Run) (f Finding) {
 	if o := r.outcome(); o != nil && o.StartError != "" {
 		return fail("a program that can be started", o.StartError).because("the program could not be started")
 	}
-	return q.check(r)
+	return r.patient(q.rule, q.check(r))
 }
 
 // rank orders verdicts from the one that counts least.

@@ -16,6 +16,9 @@ const (
 	optionError  = 4
 	optionLinger = 13
 	refusedErrno = 111 // ECONNREFUSED
+
+	optionReceiveTime    = 20 // SO_RCVTIMEO
+	optionReceiveTimeNew = 66 // SO_RCVTIMEO_NEW
 )
 
 // inet says whether a socket was made for IPv4 or IPv6.

@@ -1,0 +1,164 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"tcpwitness/harness/evidence"
+)
+
+// This file is about programs that wait for a time of their own and then give up. How soon the harness speaks
+// depends on the machine. What follows where a program had given up before it was spoken to is held against
+// nobody; where all was said before, it waited for what never comes, and that is its own fault.
+
+// beforeTalking are the rules about what a program does before it waits for the other end.
+var beforeTalking = []string{
+	"server.stream-socket", "server.binds-given-address", "server.backlog-sensible", "server.checks-bind", "server.checks-usage",
+	"client.stream-socket", "client.connects-to-given-address", "client.connect-keeps-descriptor",
+	"client.sends-after-connect", "client.checks-connect", "client.checks-usage",
+}
+
+// patient takes a failure back that comes of the program's having given up too early to be spoken to.
+func (r *record) patient(rule string, f Finding) Finding {
+	if f.Verdict != Fail || slices.Contains(beforeTalking, rule) {
+		return f
+	}
+	if why := r.gaveUp(); why != "" {
+		return skip(why)
+	}
+	return f
+}
+
+// gaveUp says where a program gave up waiting before the harness had said what it had to say; empty where
+// that is not known.
+func (r *record) gaveUp() string {
+	if r.untraced() != "" {
+		return ""
+	}
+	for i := range r.connections() {
+		if !r.connected(i) {
+			continue
+		}
+		if c := r.lastWait(r.programs(i)); c != nil && r.expired(c) && !r.saidBy(i, lastMoment(c)) {
+			return fmt.Sprintf("the program waited as long as it wanted to, and gave up before the %s had said all (%s): how long it is to wait is not judged", r.peer, c)
+		}
+	}
+	return r.closedShop()
+}
+
+// programs is the program's socket of the i-th connection, or nil.
+func (r *record) programs(i int) *socket {
+	if r.role == evidence.Client {
+		return r.its()
+	}
+	return r.acceptedFrom(i)
+}
+
+// closedShop says whether a server gave up waiting for clients before all had come.
+func (r *record) closedShop() string {
+	if r.role != evidence.Server {
+		return ""
+	}
+	for _, l := range r.listeners() {
+		c := r.lastWait(l)
+		if c == nil || !r.expired(c) {
+			continue
+		}
+		for i := range r.connections() {
+			if p := r.conn(i); p == nil || p.made == nil && (p.tried == nil || p.tried.Entry > lastMoment(c)) {
+				return fmt.Sprintf("the server waited as long as it wanted to, and gave up before client %d came (%s): how long it is to wait is not judged", i+1, c)
+			}
+		}
+	}
+	return ""
+}
+
+// lastWait is the last call by which a program looked for something on a socket before it let go of it, or
+// nil where it holds it still.
+func (r *record) lastWait(s *socket) *evidence.Call {
+	if s == nil {
+		return nil
+	}
+	var until evidence.Time
+	if c := r.lastClosed(s); c != nil {
+		until = c.Entry
+	} else if o := r.outcome(); o != nil && o.EndedByItself() && o.Ended <= r.end {
+		until = o.Ended
+	}
+	var last *evidence.Call
+	for i := range r.calls {
+		c := &r.calls[i]
+		if c.Returned() && c.Exit <= until && looksAt(c, s) && (last == nil || c.Exit > last.Exit) {
+			last = c
+		}
+	}
+	return last
+}
+
+// looksAt says whether a call looks for data or clients on a socket.
+func looksAt(c *evidence.Call, s *socket) bool {
+	switch c.Op {
+	case evidence.OpRecv, evidence.OpAccept:
+		return slices.Contains(s.calls, c)
+	case evidence.OpWait:
+		return len(c.Watched) == 0 || slices.ContainsFunc(s.calls, func(o *evidence.Call) bool {
+			return o.PID == c.PID && slices.Contains(c.Watched, o.FD)
+		}) || slices.Contains(c.Watched, s.number())
+	}
+	return false
+}
+
+// number is the descriptor that a socket came with, -1 where that is not known.
+func (s *socket) number() int {
+	for _, c := range []*evidence.Call{s.made, s.accepted} {
+		if c != nil && c.NewFD != nil {
+			return *c.NewFD
+		}
+	}
+	return -1
+}
+
+// expired says whether a call waited until a time set by the program was up. One that may not wait at all has
+// not waited.
+func (r *record) expired(c *evidence.Call) bool {
+	if c.Op == evidence.OpWait {
+		return c.Result == 0 && c.Errno == "" && c.Arg > 0
+	}
+	return c.Errno == "EAGAIN" && (c.Blocked || r.limitsReceive())
+}
+
+// limitsReceive says whether the program set a time limit for receiving.
+func (r *record) limitsReceive() bool {
+	return slices.ContainsFunc(r.calls, func(c evidence.Call) bool {
+		return c.Op == evidence.OpSetOption && c.Level == levelSocket && (c.Option == optionReceiveTime || c.Option == optionReceiveTimeNew)
+	})
+}
+
+// lastMoment is the moment up to which an expired call would have returned something, had it been there. When
+// it was seen to return is later than that, on a busy machine by much.
+func lastMoment(c *evidence.Call) evidence.Time {
+	if c.Op == evidence.OpWait {
+		return min(c.Exit, c.Entry+evidence.Time(c.Arg)*evidence.Time(time.Millisecond))
+	}
+	return c.Entry
+}
+
+// saidBy says whether the harness had said all that it had to say on the i-th connection at a moment.
+func (r *record) saidBy(i int, at evidence.Time) bool {
+	c, p := r.connections()[i], r.conn(i)
+	left := len(c.Message)
+	if r.role == evidence.Client {
+		left = len(c.Reply)
+	}
+	ends := left == 0 || r.script.Framing.Kind == evidence.FramingEnd // then the end is what it has to say
+	for _, c := range p.calls {
+		if c.Exit > at || !c.Returned() {
+			break
+		}
+		if c.Op == evidence.OpSend && c.Succeeded() {
+			left -= c.Result
+		}
+	}
+	return left <= 0 && (!ends || p.leaving != nil && p.leaving.Returned() && p.leaving.Exit <= at)
+}

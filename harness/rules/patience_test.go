@@ -1,0 +1,149 @@
+package rules
+
+import (
+	"strings"
+	"testing"
+
+	"tcpwitness/harness/evidence"
+)
+
+const millisecond = 1_000_000 // ns
+
+// gaveUpServer is a server that reads half a message, waits for the rest as it is told, and closes. The
+// client sends the rest before the wait, during it or after it.
+func gaveUpServer(waits func(o *office, l, h handle), rest string) *evidence.Run {
+	o := open(evidence.ScenePlain)
+	l := o.listens(3)
+	o.on(l, evidence.Call{Op: evidence.OpSetOption, Level: levelSocket, Option: 2})
+	accept := o.accepts(l)
+	p := o.connect(clientAddress, false)
+	h := o.as(evidence.Server, programPID).accepted(accept, 4, clientAddress, 0, 1, 2, 3)
+	p.sends(text[:5])
+	o.as(evidence.Server, programPID).recv(h, 4096, text[:5])
+	if rest == "before" {
+		p.sends(text[5:] + "\n")
+	}
+	o.as(evidence.Server, programPID)
+	waits(o, l, h)
+	o.as(evidence.Server, programPID).close(h)
+	o.fin(clientAddress, evidence.Server)
+	o.accepts(l)
+	if rest == "after" {
+		o.as(evidence.Client, harnessPID)
+		o.send(p.h, text[5:]+"\n")
+	}
+	o.as(evidence.Client, harnessPID).recv(p.h, 4096, "")
+	p.closes()
+	return o.closes()
+}
+
+// expires is a wait of 50 ms in vain.
+func (t *tape) expires(c evidence.Call) {
+	n := t.enter(c)
+	t.now += 60 * millisecond
+	t.leave(n, nil)
+}
+
+func TestProgramsThatGiveUp(t *testing.T) {
+	polls := func(timeout int64) func(o *office, l, h handle) {
+		return func(o *office, _, h handle) {
+			o.expires(evidence.Call{Op: evidence.OpWait, Name: "poll", FD: h.fd, Watched: []int{h.fd}, Arg: timeout})
+		}
+	}
+	receives := func(limit bool) func(o *office, l, h handle) {
+		return func(o *office, _, h handle) {
+			if limit {
+				o.on(h, evidence.Call{Op: evidence.OpSetOption, Level: levelSocket, Option: optionReceiveTime})
+			}
+			o.expires(evidence.Call{Op: evidence.OpRecv, FD: h.fd, Socket: h.id, Length: 4096, Errno: "EAGAIN"})
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		waits func(o *office, l, h handle)
+		rest  string
+		want  Verdict
+	}{
+		{"poll, and the rest came later", polls(50), "after", Skip},
+		{"poll, and all had been sent", polls(50), "before", Fail},
+		{"poll that may not wait", polls(0), "after", Fail},
+		{"poll that has no limit", polls(-1), "after", Fail},
+		{"a time limit for recv", receives(true), "after", Skip},
+		{"a time limit for recv, and all had been sent", receives(true), "before", Fail},
+		{"a recv that may not wait", receives(false), "after", Fail},
+		{"something came after the wait", func(o *office, l, h handle) {
+			polls(50)(o, l, h)
+			o.recv(h, 4096, "")
+		}, "after", Fail},
+		{"it waits for another", func(o *office, l, h handle) {
+			o.expires(evidence.Call{Op: evidence.OpWait, Name: "poll", FD: l.fd, Watched: []int{l.fd}, Arg: 50})
+		}, "after", Fail},
+	} {
+		f := Judge(gaveUpServer(c.waits, c.rest)).Finding("server.replies")
+		if f.Verdict != c.want || c.want == Skip && !strings.Contains(f.Reason, "gave up before the client had said all") {
+			t.Errorf("%s: %s (%s), want %s", c.name, f.Verdict, f.Reason, c.want)
+		}
+	}
+	// What came before the talk is judged all the same, and what is not seen is not known to have given up.
+	run := gaveUpServer(polls(50), "after")
+	run.Script.Connections[0].Client = clientAddress
+	if f := Judge(run).Finding("server.binds-given-address"); f.Verdict != Pass {
+		t.Error(f)
+	}
+	run.Address = laterAddress
+	if f := Judge(run).Finding("server.binds-given-address"); f.Verdict != Fail {
+		t.Error(f)
+	}
+}
+
+// A server may wait for clients for a time of its own and then close.
+func TestServerThatClosesBeforeAClientComes(t *testing.T) {
+	for want, early := range map[Verdict]bool{Skip: true, Fail: false} {
+		o := open(evidence.ScenePlain)
+		l := o.listens(3)
+		if !early {
+			o.connect(clientAddress, false) // it is in the queue
+		}
+		o.as(evidence.Server, programPID).expires(evidence.Call{Op: evidence.OpWait, Name: "select", FD: l.fd, Watched: []int{l.fd}, Arg: 50})
+		o.close(l)
+		if early {
+			o.connect(clientAddress, true)
+		}
+		run := o.closes()
+		if f := Judge(run).Finding("server.replies"); f.Verdict != want {
+			t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, want)
+		}
+	}
+}
+
+// A client that does not wait for a late reply is not accused of having printed none.
+func TestClientThatGivesUp(t *testing.T) {
+	for want, early := range map[Verdict]bool{Skip: false, Fail: true} {
+		script := made{echo: true}.script(evidence.ScenePlain, text)
+		script.Role, script.Lines = evidence.Client, []evidence.Line{{Text: text, Message: true}}
+		o := newTape(script)
+		h := o.socket(3, domainInet, typeStream, 0)
+		l := o.as(evidence.Server, harnessPID).socket(20, domainInet, typeStream, 0)
+		accept := o.pending(l, evidence.Call{Op: evidence.OpAccept})
+		o.as(evidence.Client, programPID).on(h, evidence.Call{Op: evidence.OpConnect, Address: at(serverAddress)})
+		o.handshake(clientAddress)
+		a := o.as(evidence.Server, harnessPID).accepted(accept, 21, clientAddress)
+		o.as(evidence.Client, programPID).send(h, text+"\n")
+		o.data(clientAddress, evidence.Client, text+"\n")
+		o.as(evidence.Server, harnessPID).recv(a, 4096, text+"\n")
+		if early {
+			o.send(a, text+"\n")
+		}
+		o.as(evidence.Client, programPID).expires(evidence.Call{Op: evidence.OpWait, Name: "select", FD: h.fd, Watched: []int{h.fd}, Arg: 50})
+		o.close(h)
+		o.exit(1, 0)
+		o.outcome(evidence.Outcome{ExitCode: 1})
+		if !early {
+			o.as(evidence.Server, harnessPID).send(a, text+"\n")
+		}
+		o.sceneEnds()
+		if f := Judge(o.run).Finding("client.prints-reply"); f.Verdict != want {
+			t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, want)
+		}
+	}
+}
