@@ -75,6 +75,9 @@ func TestProgramsThatGiveUp(t *testing.T) {
 			polls(50)(o, l, h)
 			o.recv(h, 4096, "")
 		}, "after", Fail},
+		{"poll said that there is something", func(o *office, _, h handle) {
+			o.expires(evidence.Call{Op: evidence.OpWait, Name: "poll", FD: h.fd, Watched: []int{h.fd}, Arg: 50, Result: 1})
+		}, "after", Fail},
 		{"it waits for another", func(o *office, l, h handle) {
 			o.expires(evidence.Call{Op: evidence.OpWait, Name: "poll", FD: l.fd, Watched: []int{l.fd}, Arg: 50})
 		}, "after", Fail},
@@ -102,7 +105,7 @@ func TestServerThatClosesBeforeAClientComes(t *testing.T) {
 		o := open(evidence.ScenePlain)
 		l := o.listens(3)
 		if !early {
-			o.connect(clientAddress, false) // it is in the queue
+			o.connect(clientAddress, true) // it was there, and did not get in
 		}
 		o.as(evidence.Server, programPID).expires(evidence.Call{Op: evidence.OpWait, Name: "select", FD: l.fd, Watched: []int{l.fd}, Arg: 50})
 		o.close(l)
@@ -111,6 +114,31 @@ func TestServerThatClosesBeforeAClientComes(t *testing.T) {
 		}
 		run := o.closes()
 		if f := Judge(run).Finding("server.replies"); f.Verdict != want {
+			t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, want)
+		}
+	}
+}
+
+// Where a message ends with the connection, its end is part of it.
+func TestServerThatGivesUpBeforeTheEnd(t *testing.T) {
+	for want, ends := range map[Verdict]bool{Skip: false, Fail: true} {
+		o := open(evidence.ScenePlain)
+		o.run.Script.Framing = evidence.Framing{Kind: evidence.FramingEnd}
+		o.run.Script.Connections[0].Message = evidence.Bytes(text)
+		accept := o.accepts(o.listens(3))
+		p := o.connect(clientAddress, false)
+		h := o.as(evidence.Server, programPID).accepted(accept, 4, clientAddress, 0, 1, 2, 3)
+		p.sends(text)
+		o.as(evidence.Server, programPID).recv(h, 4096, text)
+		if ends {
+			p.shuts()
+		}
+		o.as(evidence.Server, programPID).expires(evidence.Call{Op: evidence.OpWait, Name: "poll", FD: h.fd, Watched: []int{h.fd}, Arg: 50})
+		o.close(h)
+		if !ends {
+			p.shuts()
+		}
+		if f := Judge(o.closes()).Finding("server.replies"); f.Verdict != want {
 			t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, want)
 		}
 	}
@@ -144,6 +172,38 @@ func TestClientThatGivesUp(t *testing.T) {
 		o.sceneEnds()
 		if f := Judge(o.run).Finding("client.prints-reply"); f.Verdict != want {
 			t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, want)
+		}
+	}
+}
+
+// A server that asks for clients without waiting may sleep in between in a way that is not seen: it is accused
+// only where it ended by itself and before a client came.
+func TestServerThatAsksWithoutWaiting(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ended evidence.Outcome
+		first bool // it ended before the client came
+		want  Verdict
+	}{
+		{"it gave up", evidence.Outcome{ExitCode: 1}, true, Fail},
+		{"it was stopped", evidence.Outcome{Stopped: true, StopReason: "CPU limit", Signal: "SIGKILL"}, true, Skip},
+		{"it ended later", evidence.Outcome{ExitCode: 1}, false, Skip},
+	} {
+		o := open(evidence.ScenePlain)
+		l := o.listens(3)
+		for range 3 {
+			o.failed(l, evidence.OpAccept, "EAGAIN")
+		}
+		if c.first {
+			o.outcome(c.ended)
+		}
+		o.connect(clientAddress, true)
+		if !c.first {
+			o.outcome(c.ended)
+		}
+		o.sceneEnds()
+		if f := Judge(o.run).Finding("server.waits-for-clients"); f.Verdict != c.want {
+			t.Errorf("%s: %s (%s), want %s", c.name, f.Verdict, f.Reason, c.want)
 		}
 	}
 }
