@@ -107,6 +107,15 @@ func (c *Call) Failed() bool { return c.Returned() && c.Errno != "" }
 // Succeeded says whether the call came back without a failure.
 func (c *Call) Succeeded() bool { return c.Returned() && c.Errno == "" }
 
+// fastOpen is Linux's MSG_FASTOPEN.
+const fastOpen = 0x20000000
+
+// Connects says whether the call is to open a connection: a connect, or a sendto or sendmsg that connects and
+// sends in one (tcp(7), RFC 7413).
+func (c *Call) Connects() bool {
+	return c.Op == OpConnect || c.Op == OpSend && c.Flags&fastOpen != 0 && c.Address.AddrPort.IsValid()
+}
+
 // New lists the descriptors that were open after the call and not before.
 func (c *Call) New() []int {
 	var fresh []int

@@ -161,7 +161,7 @@ func (f *follower) entry(c *evidence.Call) {
 	if c.Op == evidence.OpExit {
 		f.processEnds(c)
 	}
-	if c.Op == evidence.OpConnect {
+	if c.Connects() {
 		if k := f.behind[c.N]; k != nil {
 			k.connected = true
 		}
@@ -307,7 +307,7 @@ func (s *story) assignConnections() {
 		for i := range calls {
 			c := &calls[i]
 			k := s.behind[c.N]
-			if c.Op != evidence.OpConnect || k == nil || k.conn != nil {
+			if !c.Connects() || k == nil || k.conn != nil {
 				continue
 			}
 			if pass == 0 {
@@ -346,7 +346,7 @@ func (s *story) pairWithoutPackets(calls []evidence.Call) {
 	}
 	for i := range calls {
 		c := &calls[i]
-		if k := s.behind[c.N]; c.Op == evidence.OpConnect && k != nil && k.conn == nil && (c.Succeeded() || c.Errno == "EINPROGRESS") {
+		if k := s.behind[c.N]; c.Connects() && k != nil && k.conn == nil && (c.Succeeded() || c.Errno == "EINPROGRESS") {
 			k.conn = s.take(left, k, func(x *connection) bool { return !k.local.IsValid() || k.local.Port() == 0 || x.client == k.local })
 		}
 	}

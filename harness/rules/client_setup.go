@@ -217,7 +217,7 @@ func clientSendsAfterConnect(r *record) Finding {
 func earlySend(s *socket) *evidence.Call {
 	connected := connectedBy(s)
 	for _, c := range s.of(evidence.OpSend) {
-		if c.Errno == "EAGAIN" || c.Errno == "EWOULDBLOCK" || c == connected {
+		if c.Errno == "EAGAIN" || c.Errno == "EWOULDBLOCK" || c == connected || c.Connects() {
 			continue
 		}
 		if connected == nil && learnsFailure(s, c) {
@@ -238,7 +238,7 @@ func learnsFailure(s *socket, send *evidence.Call) bool {
 		switch {
 		case c == send:
 			return begun && send.Failed()
-		case c.Op == evidence.OpConnect:
+		case c.Connects():
 			begun = c.Errno == "EINPROGRESS" || c.Errno == "EINTR"
 		case reportedError(c) > 0, c.Failed() && (c.Op == evidence.OpSend || c.Op == evidence.OpRecv) && c.Errno != "EAGAIN":
 			begun = false

@@ -194,9 +194,9 @@ func sendsAfterRefusal(s *socket) *evidence.Call {
 	told := false
 	for _, c := range s.calls {
 		switch {
-		case c.Op == evidence.OpConnect && c.Succeeded():
+		case c.Connects() && c.Succeeded():
 			told = false
-		case c.Op == evidence.OpConnect && c.Failed() && c.Errno != "EINPROGRESS" && c.Errno != "EINTR" && c.Errno != "EALREADY":
+		case c.Connects() && c.Failed() && c.Errno != "EINPROGRESS" && c.Errno != "EINTR" && c.Errno != "EALREADY":
 			told = true
 		case reportedError(c) > 0:
 			told = true

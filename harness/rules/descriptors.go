@@ -165,11 +165,11 @@ func (d *descriptors) holders(id uint64) []holder {
 	return found
 }
 
-// of are the calls on a socket that do one of the operations, in the order of entry.
+// of are the calls on a socket that do one of the operations, in the order of entry. A send that connects is both.
 func (s *socket) of(ops ...evidence.Op) []*evidence.Call {
 	var calls []*evidence.Call
 	for _, c := range s.calls {
-		if slices.Contains(ops, c.Op) {
+		if slices.Contains(ops, c.Op) || c.Connects() && slices.Contains(ops, evidence.OpConnect) {
 			calls = append(calls, c)
 		}
 	}

@@ -144,9 +144,9 @@ func connectedBy(s *socket) *evidence.Call {
 	begun := false
 	for _, c := range s.calls {
 		switch {
-		case c.Op == evidence.OpConnect && (c.Succeeded() || c.Errno == "EISCONN"):
+		case c.Connects() && (c.Succeeded() || c.Errno == "EISCONN"):
 			return c
-		case c.Op == evidence.OpConnect && (c.Errno == "EINPROGRESS" || c.Errno == "EINTR" || c.Errno == "EALREADY"):
+		case c.Connects() && (c.Errno == "EINPROGRESS" || c.Errno == "EINTR" || c.Errno == "EALREADY"):
 			begun = true
 		case begun && c.Succeeded() && reportedError(c) == 0:
 			return c

@@ -33,7 +33,7 @@ func crash(signal int64) bool {
 // works says whether a process accepts clients, or connects: a child that serves one client is not meant.
 func (r *record) works(pid int) bool {
 	for i := range r.calls {
-		if c := &r.calls[i]; c.PID == pid && (c.Op == evidence.OpAccept || c.Op == evidence.OpConnect && r.is(c.Address)) {
+		if c := &r.calls[i]; c.PID == pid && (c.Op == evidence.OpAccept || c.Connects() && r.is(c.Address)) {
 			return true
 		}
 	}
