@@ -17,7 +17,7 @@ import (
 )
 
 // ring reads frames from a TPACKET_V3 ring: memory shared with the kernel, in which the kernel fills one
-// block after the other and hands it over when it is full or a millisecond old. Described in the kernel's
+// block after the other and hands it over when it is full or old. Described in the kernel's
 // Documentation/networking/packet_mmap.rst.
 type ring struct {
 	marker
@@ -44,6 +44,10 @@ const (
 	// age, however little is in them: the smaller they are, the more time the ring bridges, and the less
 	// it takes to fill one for a mark.
 	smallestBlock = 8 << 10
+	// retireAfter is the age in ms at which a block is handed over though it is not full. The kernel has a timer of
+	// that period for every open ring, used or not (a high-resolution one since Linux 6.18), so a short one costs
+	// much where many rings are open. Nothing waits for it in vain: a mark fills its block.
+	retireAfter = 32
 	// frameSize only says that a block is a multiple of it.
 	frameSize = 2 << 10
 	// loopbackIndex is the number of the loopback in every network namespace.
@@ -98,15 +102,6 @@ func (r *ring) plan(fd, buffer int) error {
 	return nil
 }
 
-// retireAfter is the age in ms at which a block with frames is handed over though it is not full. Large
-// blocks are few, and would be used up in no time if they were handed over as soon as small ones.
-func (r *ring) retireAfter() uint32 {
-	if r.size == smallestBlock {
-		return 1
-	}
-	return 4
-}
-
 func (r *ring) setUp(fd int, program []bpf.RawInstruction) error {
 	if err := attach(fd, program); err != nil {
 		return fmt.Errorf("attach a filter: %w", err)
@@ -128,7 +123,7 @@ func (r *ring) setUp(fd int, program []bpf.RawInstruction) error {
 		Block_nr:       uint32(r.blocks),
 		Frame_size:     frameSize,
 		Frame_nr:       uint32(size / frameSize),
-		Retire_blk_tov: r.retireAfter(),
+		Retire_blk_tov: retireAfter,
 	}); err != nil {
 		return fmt.Errorf("make a packet ring of %d bytes: %w", size, err)
 	}
