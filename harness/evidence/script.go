@@ -44,6 +44,8 @@ const (
 	// MarkSceneEnd is the moment when the scene was over. What the program does later is the effect of the
 	// harness clearing up, and is not judged.
 	MarkSceneEnd = "scene ended"
+	// MarkTimeUp is the moment when all the time there is for a scene was up, and the program still at work.
+	MarkTimeUp = "time is up"
 )
 
 // SpinCalls is the number of calls in a row that achieve nothing from which a program counts as spinning.

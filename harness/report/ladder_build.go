@@ -234,6 +234,8 @@ func markText(name string) Text {
 		return Text{name, "向客户端送入一行"}
 	case evidence.MarkSceneEnd:
 		return Text{name, "场景结束"}
+	case evidence.MarkTimeUp:
+		return Text{name, "时间用尽"}
 	}
 	return both(oneLine(name))
 }

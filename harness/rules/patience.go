@@ -3,14 +3,16 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tcpwitness/harness/evidence"
 )
 
-// This file is about programs that wait for a time of their own and then give up. How soon the harness speaks
-// depends on the machine. What follows where a program had given up before it was spoken to is held against
-// nobody; where all was said before, it waited for what never comes, and that is its own fault.
+// This file is about time. Some programs wait for a time of their own and then give up. How soon the harness
+// speaks depends on the machine. What follows where a program had given up before it was spoken to is held
+// against nobody; where all was said before, it waited for what never comes, and that is its own fault. And the
+// harness gives up a scene in the end, which says nothing about a program that was still at work.
 
 // beforeTalking are the rules about what a program does before it waits for the other end.
 var beforeTalking = []string{
@@ -19,15 +21,59 @@ var beforeTalking = []string{
 	"client.sends-after-connect", "client.checks-connect", "client.checks-usage",
 }
 
-// patient takes a failure back that comes of the program's having given up too early to be spoken to.
+// patient takes a failure back that comes of the program's having given up too early to be spoken to, or of
+// the harness's having given up while the program was at work.
 func (r *record) patient(rule string, f Finding) Finding {
-	if f.Verdict != Fail || slices.Contains(beforeTalking, rule) {
+	if f.Verdict != Fail {
+		return f
+	}
+	early := slices.Contains(beforeTalking, rule)
+	if why := r.cutShort(); why != "" {
+		// What was done already stays wrong. How a program takes a failure shows later.
+		if early && len(f.Calls) > 0 && !strings.Contains(rule, ".checks-") {
+			return f
+		}
+		return skip(why)
+	}
+	if early {
 		return f
 	}
 	if why := r.gaveUp(); why != "" {
 		return skip(why)
 	}
 	return f
+}
+
+// cutShort says that a program was still at work when all the time for the scene was up; empty where it was
+// not. One that repeats what is in vain will go on so.
+func (r *record) cutShort() string {
+	if _, up := r.run.Mark(evidence.MarkTimeUp); !up || r.repeats() {
+		return ""
+	}
+	return "the program was still at work when all the time for the scene was up: what it would have done is not known"
+}
+
+// inVain is the number of calls in a row without any success from which a program repeats itself.
+const inVain = 16
+
+// repeats says whether all that the program did last was to try again what fails.
+func (r *record) repeats() bool {
+	if _, n := evidence.Spin(r.calls); n > 0 {
+		return true
+	}
+	row, failed := 0, 0
+	for i := len(r.calls) - 1; i >= 0 && row < inVain; i-- {
+		switch c := &r.calls[i]; {
+		case c.Op == evidence.OpExit, !c.Returned():
+			continue
+		case c.Failed():
+			failed++
+		case c.Op != evidence.OpSocket && c.Op != evidence.OpClose && c.Op != evidence.OpWait && c.Op != evidence.OpSetOption:
+			return false
+		}
+		row++
+	}
+	return row == inVain && failed > 1
 }
 
 // gaveUp says where a program gave up waiting before the harness had said what it had to say; empty where

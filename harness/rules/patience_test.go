@@ -99,6 +99,53 @@ func TestProgramsThatGiveUp(t *testing.T) {
 	}
 }
 
+// What a program had no time for is not held against it, but for what it did already, and what it tries in vain.
+func TestTimeIsUp(t *testing.T) {
+	busy := func(given string, does func(o *office, l handle)) *evidence.Run {
+		o := open(evidence.ScenePlain)
+		if given != "" {
+			o.run.Address = addrPort(given)
+		}
+		l := o.listens(3)
+		does(o, l)
+		o.run.Marks = append(o.run.Marks, evidence.Mark{Time: o.tick(), Name: evidence.MarkTimeUp})
+		o.sceneEnds()
+		o.outcome(evidence.Outcome{ExitCode: -1, Signal: "SIGKILL", Stopped: true, StopReason: "deadline"})
+		return o.run
+	}
+	nothing := func(*office, handle) {}
+	accepts := func(times int, errno string) func(o *office, l handle) {
+		return func(o *office, l handle) {
+			for range times {
+				o.failed(l, evidence.OpAccept, errno)
+				o.socket(9, domainInet, typeStream, 0)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name, rule, given string
+		does              func(o *office, l handle)
+		want              Verdict
+	}{
+		{"it worked", "server.replies", "", nothing, Skip},
+		{"it worked, and was bound to another address", "server.binds-given-address", "127.77.1.3:23456", nothing, Fail},
+		{"it tried again and again", "server.replies", "", accepts(8, "EMFILE"), Fail},
+		{"it tried a few times", "server.replies", "", accepts(7, "EMFILE"), Skip},
+		{"it did much, and all of it well", "server.replies", "", accepts(8, ""), Skip},
+		{"it spun, and closed", "server.replies", "", func(o *office, l handle) {
+			for range evidence.SpinCalls {
+				o.failed(l, evidence.OpAccept, "EMFILE")
+			}
+			o.on(l, evidence.Call{Op: evidence.OpGetSockName})
+		}, Fail},
+	} {
+		f := Judge(busy(c.given, c.does)).Finding(c.rule)
+		if f.Verdict != c.want || c.want == Skip && !strings.Contains(f.Reason, "still at work") {
+			t.Errorf("%s: %s (%s), want %s", c.name, f.Verdict, f.Reason, c.want)
+		}
+	}
+}
+
 // A server may wait for clients for a time of its own and then close.
 func TestServerThatClosesBeforeAClientComes(t *testing.T) {
 	for want, early := range map[Verdict]bool{Skip: true, Fail: false} {

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,10 @@ type Player struct {
 	Kind     string // as evidence.End has it: "program" or "reference"
 	Port     uint16 // of programs that have it built in; 0 for none
 	Limits   program.Limits
+	// Patience is how long a scene may take in all; 0 for five minutes. It is the last resort: a program that
+	// sleeps is given up much sooner (idleEnough), and so is one that only computes (enoughCPU). What a program
+	// does not do in it is held against it only where it could not do it any more.
+	Patience time.Duration
 }
 
 // Scenes are those that the player has for its program.
@@ -34,6 +39,7 @@ func (p *Player) Scenes() []evidence.Scene { return dialogue.Scenes(p.Role) }
 // Play plays a scene. The run is never nil; what went wrong with the harness stands in its Faults.
 func (p *Player) Play(ctx context.Context, scene evidence.Scene) *evidence.Run {
 	name := p.Role + "/" + string(scene)
+	patience := cmp.Or(p.Patience, enoughPatience)
 	whole, cancel := context.WithTimeout(ctx, patience+clearing)
 	defer cancel()
 	limit, cancelLimit := context.WithTimeout(ctx, patience)
@@ -116,10 +122,8 @@ func (a *act) binds(scene evidence.Scene) netip.AddrPort {
 }
 
 const (
-	// patience is how long a scene may take in all. It is the last resort: a program that sleeps is given up
-	// much sooner (idleEnough), and so is one that only computes (enoughCPU). On a machine that is so busy that
-	// neither comes about, nothing is held against a program for minutes.
-	patience = 5 * time.Minute
+	// enoughPatience is how long a scene may take where the player does not say.
+	enoughPatience = 5 * time.Minute
 	// enoughCPU is the processor time that each process of a program may use in a scene.
 	enoughCPU = 8 * time.Second
 	// clearing is how long clearing up may take.

@@ -51,8 +51,7 @@ func (a *act) until(holds func() bool, wake <-chan struct{}, number int) bool {
 			again.Reset(pause)
 			pause = min(pause*3/2, lastPause)
 		case <-a.limit.Done():
-			a.over = true
-			return holds()
+			return holds() || a.timeIsUp()
 		}
 		if holds() {
 			return true
@@ -67,6 +66,15 @@ func (a *act) until(holds func() bool, wake <-chan struct{}, number int) bool {
 			}
 		}
 	}
+}
+
+// timeIsUp notes that a scene ends because all its time is up, where the program could do more.
+func (a *act) timeIsUp() bool {
+	if !a.over {
+		a.over = true
+		a.mark(evidence.MarkTimeUp)
+	}
+	return false
 }
 
 // inVain makes sure that nothing is under way that could still make the condition hold.
