@@ -27,7 +27,7 @@ var serverRules = []Rule{
 		"Port and address are filled in by accept() in network byte order: use ntohs() and inet_ntop(). If the address is 0.0.0.0, the length argument was not set to sizeof(struct sockaddr_in) before the call."),
 	must("server.prints-message", "notes §3.3; notes, the programs",
 		"The server prints the client's text, the whole line as the dialogue has it.",
-		"Print the text up to its NUL and no more, and end the line. Usual causes: output that was never flushed, bytes of an earlier message behind the text, or only a part of the message received."),
+		"Print the text up to its NUL and no more, and end the line. Usual causes: output that was never flushed, bytes of an earlier message behind the text, only a part of the message received, or printf(message), which takes a percent sign in it for a format."),
 	must("server.replies", "notes §3.2; notes, the programs",
 		"The server's reply is what the dialogue says, framing included.",
 		"In the notes' dialogue the reply is always a frame of 128 bytes: text, suffix, NULs. If you send strlen() bytes the client waits for the rest, and if you send 127 it waits for one."),

@@ -13,7 +13,7 @@ func clientQuestions() []question {
 		{"client.connect-keeps-descriptor", in(plain), clientConnectKeepsDescriptor},
 		{"client.talks-on-its-socket", in(plain), clientTalksOnItsSocket},
 		{"client.sends-after-connect", in(plain), clientSendsAfterConnect},
-		{"client.sends-message", in(plain), clientSendsMessage},
+		{"client.sends-message", in(plain, evidence.SceneByteByByte), clientSendsMessage},
 		{"client.message-clean", in(plain), clientMessageClean},
 		{"client.prints-reply", in(plain), clientPrintsReply},
 		{"client.closes", in(plain), clientCloses},

@@ -56,7 +56,7 @@ func (r *record) difference(p *played, want evidence.Bytes) string {
 		return "nothing came"
 	case f.Kind == evidence.FramingFixed && len(got) != f.Size && bytes.Equal(f.Text(got), wanted):
 		return fmt.Sprintf("the text is right, but %s came and a frame has %d", countOf(len(got), "byte"), f.Size)
-	case f.Kind == evidence.FramingFixed && bytes.IndexByte(got, 0) < 0:
+	case f.Kind == evidence.FramingFixed && bytes.IndexByte(got, 0) < 0 && (len(got) >= len(wanted) || !bytes.HasPrefix(wanted, got)):
 		return "there is no NUL behind the text"
 	case f.Kind == evidence.FramingLine && bytes.Equal(got, wanted):
 		return "the newline at the end is missing"
@@ -64,6 +64,8 @@ func (r *record) difference(p *played, want evidence.Bytes) string {
 		return "NULs follow the newline"
 	case f.Kind == evidence.FramingFixed && bytes.Equal(f.Text(got), append(bytes.Clone(wanted), '\n')):
 		return "the newline was not taken off the text"
+	case f.Kind == evidence.FramingFixed && bytes.HasPrefix(wanted, f.Text(got)) && len(f.Text(got)) > 0:
+		return fmt.Sprintf("the text ends after %s of %d", countOf(len(f.Text(got)), "byte"), len(wanted))
 	case f.Kind == evidence.FramingEnd && bytes.Equal(got, want):
 		return "the text is right, but no end of file followed"
 	case bytes.HasPrefix(want, got) && len(got) < len(want):

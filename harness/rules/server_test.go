@@ -226,7 +226,7 @@ func wrongServers() []recorded {
 		{name: "two frames", run: made{reply: func(s string) string { return frame(s+suffix) + frame("") }}.plain(),
 			fails: map[string]string{"server.replies": "256 bytes came and a frame has 128"}},
 		{name: "no suffix", run: made{reply: frame}.plain(),
-			fails: map[string]string{"server.replies": "the text is another one"}},
+			fails: map[string]string{"server.replies": "the text ends after 16 bytes of 20"}},
 		{name: "no reply", run: made{noReply: true}.plain(),
 			fails: map[string]string{"server.replies": "nothing came"}, skips: map[string]string{"server.reply-clean": "no reply"}},
 		{name: "a NUL too many in the line", run: made{echo: true, reply: func(s string) string { return s + "\n\x00" }}.plain(),

@@ -77,7 +77,21 @@ func (a *act) cutting(scene evidence.Scene) func(*evidence.Call) int {
 	}
 }
 
-func (a *act) text() string { return a.player.Dialogue.Text(token(3)) }
+// text is the line that is fed to the client. One is long, for clients that have no room for it.
+func (a *act) text() string {
+	const long, spare = 100, 8 // spare is for what the reply adds
+	d := a.player.Dialogue
+	text := d.Text(token(3))
+	if n, bounded := d.MaxText(); a.script.Scene == evidence.SceneByteByByte && d.FixedText == "" {
+		if !bounded || n > long {
+			n = long
+		}
+		if n -= spare; n > len(text) {
+			return fullText(n)
+		}
+	}
+	return text
+}
 
 // feed gives the client its standard input.
 func (a *act) feed(process *program.Process) {

@@ -230,8 +230,9 @@ func (a *act) goodClient(v visit) bool {
 	return true
 }
 
-// token is a word that is another one in each exchange.
-func token(n int) string { return fmt.Sprintf("w%dx", 17+13*n) }
+// token is a word that is another one in each exchange. It has a percent sign in it for programs that print or
+// build what they received as a format.
+func token(n int) string { return fmt.Sprintf("w%d%%dx", 17+13*n) }
 
 // fullText is a text of so many bytes with a blank in it.
 func fullText(n int) string {
