@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tcpwitness/harness/descriptors"
 	"tcpwitness/harness/evidence"
 )
 
@@ -134,7 +135,7 @@ func (tr *tracer) fork() (int, error) {
 		path = fmt.Sprintf("/proc/self/fd/%d", len(attr.Files))
 		attr.Files = append(attr.Files, tr.cmd.Image.Fd())
 	}
-	pid, err := syscall.ForkExec(path, args, attr)
+	pid, err := descriptors.ForkExec(path, args, attr)
 	runtime.KeepAlive(tr.cmd)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
 		// Was it ptrace or exec that is not permitted?

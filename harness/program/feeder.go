@@ -3,6 +3,8 @@ package program
 import (
 	"os"
 	"sync"
+
+	"tcpwitness/harness/descriptors"
 )
 
 // feeder writes to a program's standard input. Whoever feeds never waits for the program to read.
@@ -70,7 +72,7 @@ func (f *feeder) signal() {
 
 func (f *feeder) run() {
 	defer close(f.done)
-	defer f.file.Close()
+	defer descriptors.Close(f.file.Close)
 	for range f.wake {
 		for {
 			f.mu.Lock()

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tcpwitness/harness/descriptors"
 )
 
 // keeper is the parent of a program that is not traced: a tiny process between the harness and the program.
@@ -149,7 +151,7 @@ func (l *launch) spawn(k *keeper, theirs [3]*os.File) error {
 		if way.namespace {
 			attr.Sys.AmbientCaps = numbering()
 		}
-		pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", fdImage), []string{"keeper"}, attr)
+		pid, err := descriptors.ForkExec(fmt.Sprintf("/proc/self/fd/%d", fdImage), []string{"keeper"}, attr)
 		file.Close()
 		if err == nil && way.owned() {
 			err = k.nameUser(pid)

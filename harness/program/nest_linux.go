@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tcpwitness/harness/descriptors"
 )
 
 // nest is a pid namespace for a traced program, which is forked by its tracer and not by a keeper. The first
@@ -47,7 +49,7 @@ func newNest() (*nest, error) {
 	// there later would find it among its children.
 	go onOwnThread(func() {
 		var err error
-		n.number, err = syscall.ForkExec("/proc/self/fd/2", []string{"nest"}, &syscall.ProcAttr{
+		n.number, err = descriptors.ForkExec("/proc/self/fd/2", []string{"nest"}, &syscall.ProcAttr{
 			Dir: "/", Env: []string{}, Files: []uintptr{theirs.Fd(), theirAnswer.Fd(), file.Fd()},
 			Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC, AmbientCaps: numbering()},
 		})

@@ -43,7 +43,7 @@ func newGround(t *testing.T, trace bool) *ground {
 	t.Helper()
 	g := &ground{t: t, trace: trace, temp: tempDir(t), marker: fmt.Sprintf("%s=%s-%d", mark, t.Name(), time.Now().UnixNano())}
 	t.Setenv("TMPDIR", g.temp)
-	before := descriptors(t)
+	before := openDescriptors(t)
 	t.Cleanup(func() {
 		if left := g.processes(); len(left) > 0 {
 			t.Errorf("processes were left behind: %v", left)
@@ -51,7 +51,7 @@ func newGround(t *testing.T, trace bool) *ground {
 		if left := entries(g.temp); len(left) > 0 {
 			t.Errorf("files were left behind: %v", left)
 		}
-		if after := descriptors(t); len(after) > len(before) {
+		if after := openDescriptors(t); len(after) > len(before) {
 			t.Errorf("descriptors before: %v\nafter: %v", before, after)
 		}
 		if left := zombies(); len(left) > 0 {
@@ -145,7 +145,7 @@ func entries(dir string) []string {
 }
 
 // descriptors says of each open descriptor what it is.
-func descriptors(t *testing.T) []string {
+func openDescriptors(t *testing.T) []string {
 	t.Helper()
 	// The poller opens its own with the first file that needs it.
 	r, w, err := os.Pipe()

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tcpwitness/harness/descriptors"
 )
 
 // Probe finds out by trying what this machine allows, with isolation as wished: Auto takes Namespace where
@@ -80,7 +82,7 @@ func tryPIDNamespace(traceable bool) error {
 func tryChild(attributes *syscall.SysProcAttr) error {
 	return onThread(func() error {
 		const executable = "/proc/self/exe"
-		pid, err := syscall.ForkExec(executable, []string{os.Args[0]}, &syscall.ProcAttr{Sys: attributes})
+		pid, err := descriptors.ForkExec(executable, []string{os.Args[0]}, &syscall.ProcAttr{Sys: attributes})
 		if err != nil {
 			return fmt.Errorf("start a traced child: %w", err)
 		}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tcpwitness/harness/descriptors"
 )
 
 // marker is the environment variable that keeps a process from entering a user namespace twice. Its value
@@ -152,7 +154,7 @@ func startSecondSelf() (pid int, report *os.File, err error) {
 		return strings.HasPrefix(entry, marker+"=")
 	})
 	uid, gid := os.Geteuid(), os.Getegid()
-	pid, err = syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
+	pid, err = descriptors.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
 		Env:   append(environment, fmt.Sprintf("%s=pipe %d", marker, answer.Fd())),
 		Files: []uintptr{0, 1, 2},
 		Sys: &syscall.SysProcAttr{

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tcpwitness/harness/descriptors"
 )
 
 // Kernel is the kernel's own implementation of the API, by direct system calls.
@@ -96,9 +98,12 @@ func (k *Kernel) Shutdown(fd, how int) (int, Errno) {
 
 // Close waits for a program that is just being started: until it executes, it has a copy of every descriptor.
 func (k *Kernel) Close(fd int) (int, Errno) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	r, _, errno := call(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	var r int
+	var errno Errno
+	_ = descriptors.Close(func() error {
+		r, _, errno = call(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+		return nil
+	})
 	return r, errno
 }
 
