@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// maxPending bounds how much can wait behind a gap, in pieces, so that a capture made to be slow is not:
-// no receiver's window holds as many segments.
-const maxPending = 1 << 14
+// maxPending bounds how much can wait behind a gap, in pieces, so that a capture made to be slow is not: no
+// receiver holds as many segments, for the kernel accounts 768 bytes for the smallest and 6 MiB for a socket.
+var maxPending = 1 << 13
 
 // piece is data that came first in one segment: it begins at a position and is frame's.
 type piece struct {

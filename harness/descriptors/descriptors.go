@@ -8,12 +8,11 @@ import (
 	"syscall"
 )
 
-// starting is held for writing while a program is started that syscall.ForkLock does not keep waiting: one in a
-// user namespace of its own runs beside its parent before it executes.
+// starting is held for writing while a program is started, until it executes.
 var starting sync.RWMutex
 
 // Close calls a function that closes descriptors at a moment when nobody has copies of them, and yields its
-// error. It must not start a program.
+// error. It must not start a program. A program that others start without Start may have copies for a moment.
 func Close(closes func() error) error {
 	starting.RLock()
 	defer starting.RUnlock()

@@ -28,7 +28,14 @@ func TestNobodyHasACopy(t *testing.T) {
 		}
 	}
 	for name, start := range map[string]func() error{
-		"by others": func() error { return exec.Command(program).Run() }, "as a child": with(0), "in a user namespace": with(unix.CLONE_NEWUSER),
+		"as a command": func() error {
+			command := exec.Command(program)
+			if err := descriptors.Start(command.Start); err != nil {
+				return err
+			}
+			return command.Wait()
+		},
+		"as a child": with(0), "in a user namespace": with(unix.CLONE_NEWUSER),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := start(); err != nil {

@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
+
+	"tcpwitness/harness/descriptors"
 )
 
 // intruder does to the folder that it is given all that a program can do to one and to a file "kept" in it,
@@ -115,11 +116,9 @@ func TestOthersFiles(t *testing.T) {
 	})
 }
 
-// writeExecutable writes a file while nothing is forked, which would hold it open for writing.
+// writeExecutable writes a file while no program is started, which would hold it open for writing.
 func writeExecutable(path string, content []byte) error {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	return os.WriteFile(path, content, 0o755)
+	return descriptors.Close(func() error { return os.WriteFile(path, content, 0o755) })
 }
 
 // state is what can be seen of a folder.
