@@ -13,10 +13,13 @@ func (p *Process) Pending() bool {
 	return p.stdin.pending() || p.stdout.pending() || p.stderr.pending()
 }
 
+// pending asks by poll, which needs no lock: a program that splices a socket into the pipe holds the pipe's lock
+// for as long as it waits for data, and any other question would wait with it.
 func (s *stream) pending() bool {
 	return ofOpen(s.file, func(fd int) bool {
-		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-		return err == nil && n > 0
+		there := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(there, 0)
+		return err == nil && n > 0 && there[0].Revents&unix.POLLIN != 0
 	})
 }
 
