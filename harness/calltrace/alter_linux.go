@@ -16,7 +16,7 @@ import (
 // alter asks whether a send is to be cut, and cuts it.
 func (tr *tracer) alter(th *thread, p *pending, c *evidence.Call, data []byte) {
 	c.Data = data
-	n := tr.cmd.Alter(c)
+	n := tr.cmd.Alter(c, tr.destination(c))
 	c.Data = nil
 	if n <= 0 || n >= c.Length {
 		return
@@ -27,6 +27,19 @@ func (tr *tracer) alter(th *thread, p *pending, c *evidence.Call, data []byte) {
 	} else {
 		p.cut = 0
 	}
+}
+
+// destination is where a send goes by its own address or by the last connect on its socket.
+func (tr *tracer) destination(c *evidence.Call) evidence.Address {
+	to := c.Address
+	if to.IsZero() {
+		tr.trace.journal.look(func(earlier *evidence.Call) {
+			if earlier.Socket == c.Socket && earlier.Connects() {
+				to = earlier.Address
+			}
+		})
+	}
+	return to
 }
 
 // lengthArgument is the argument with the length of a call, -1 where it stands in memory.

@@ -140,14 +140,14 @@ func clientCloses(r *record) Finding {
 }
 
 func clientSendsEverything(r *record) Finding {
-	if !r.sends() {
-		return skip("the client sends nothing in this dialogue")
-	}
 	if why := r.untraced(); why != "" {
 		return skip(why)
 	}
 	if !r.connected(0) {
 		return skip("it did not connect")
+	}
+	if !r.sends() {
+		return skip("the client sends nothing in this dialogue")
 	}
 	s := r.its()
 	var altered *evidence.Call

@@ -63,14 +63,14 @@ func (a *act) host() *Socket {
 	return listener
 }
 
-// cutting alters the first long send of the client in the scene that is about it.
-func (a *act) cutting(scene evidence.Scene) func(*evidence.Call) int {
+// cutting alters the first long send of the client to its server in the scene that is about it.
+func (a *act) cutting(scene evidence.Scene) func(*evidence.Call, evidence.Address) int {
 	if scene != evidence.SceneShortSend {
 		return nil
 	}
 	var cut atomic.Bool
-	return func(c *evidence.Call) int {
-		if c.Length > cutTo && cut.CompareAndSwap(false, true) {
+	return func(c *evidence.Call, to evidence.Address) int {
+		if c.Length > cutTo && to.Unmapped() == a.address && cut.CompareAndSwap(false, true) {
 			return cutTo
 		}
 		return 0
