@@ -13,7 +13,7 @@ const (
 	SceneSilent      Scene = "silent-client"        // the first client connects and closes without a byte
 	SceneResetBefore Scene = "reset-before-message" // the first client resets before its first byte
 	SceneResetAfter  Scene = "reset-after-message"  // the first client resets after its message
-	SceneTwoClients  Scene = "two-clients"          // two clients are connected, the first stays silent until the second is served
+	SceneTwoClients  Scene = "two-clients"          // two clients are connected, the first falls silent in its message until the second is served
 	SceneManyClients Scene = "many-clients"         // many clients one after another
 	SceneRestart     Scene = "restart"              // started again right after a connection that the server closed first
 	ScenePortInUse   Scene = "port-in-use"          // another socket listens on the address

@@ -71,6 +71,6 @@ var serverRules = []Rule{
 		"After many clients the server has no more descriptors open than before.",
 		"Each client that leaves must cost one close(). A server that forgets it stops at about 1,000 clients, when accept() fails with EMFILE."),
 	should("server.serves-in-any-order", "experience",
-		"With two clients connected the later one is served while the first stays silent.",
-		"A server that waits in recv() for one client is deaf to all others, and threads that share a variable answer the wrong one. Use a process or a thread for each client, or poll() over all descriptors."),
+		"With two clients connected the later one is served while the first stays silent, be it in the middle of its message.",
+		"A server that waits in recv() for one client, or for the rest of its message, is deaf to all others, and threads that share a variable answer the wrong one. Use a process or a thread for each client, or poll() over all descriptors and keep what each has sent so far."),
 }

@@ -183,7 +183,7 @@ func serverServesInAnyOrder(r *record) Finding {
 	}
 	first, later := r.conn(0), r.conn(1)
 	if later.cut || r.sameAs(later, r.connections()[1].Reply) || len(later.got) > 0 {
-		if first.sent > 0 && !first.cut && len(first.got) == 0 {
+		if first.sent == len(r.connections()[0].Message) && first.sent > 0 && !first.cut && len(first.got) == 0 {
 			return fail("a reply to each of the two clients", paragraphs("the later client got its reply\nthe first client then sent its message and got "+first.arrived(), listed(dataCalls(r.sentFrom(0))...))).
 				because("the first client got no reply once the later one had been served").
 				on(acceptOf(r.acceptedFrom(0)), acceptOf(r.acceptedFrom(1))).on(first.receives()...)
@@ -193,8 +193,12 @@ func serverServesInAnyOrder(r *record) Finding {
 	}
 	seen := paragraphs("the later client got "+later.arrived(), r.stuck())
 	f := fail("a reply to the later client while the first stays silent", seen).on(later.made).on(pointers(r.pending())...)
-	if first.sent == 0 {
+	switch first.sent {
+	case 0:
 		f = f.because("the first client, which is silent, keeps the later one waiting")
+	case len(r.connections()[0].Message):
+	default:
+		f = f.because("the first client, which fell silent after %d bytes of its message of %d, keeps the later one waiting", first.sent, len(r.connections()[0].Message))
 	}
 	return f
 }

@@ -331,6 +331,9 @@ func (m made) twoClients() *evidence.Run {
 	first := s.connect(clientAddress, false)
 	one := s.hire(s.accept(clientAddress))
 	if s.hangs {
+		if s.part > 0 {
+			first.sends(s.message(text)[:s.part])
+		}
 		one.on()
 		s.pending(one.talks, evidence.Call{Op: evidence.OpRecv, Length: 128})
 		later := s.connect(laterAddress, false)

@@ -58,6 +58,7 @@ type made struct {
 	status                    int
 	signal                    string
 	hangs, hangsReceiving     bool
+	part                      int  // bytes that the first of two clients says before it falls silent
 	loops                     bool // recv returns 0 again and again
 	buffered                  bool // stopped before its output left the buffer
 	filled                    int64

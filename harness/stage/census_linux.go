@@ -24,6 +24,8 @@ type census struct {
 	switches uint64
 	// descriptors is the number of open descriptors of all processes.
 	descriptors int
+	// sockets is how many of them are sockets.
+	sockets int
 }
 
 // same says whether no thread has run between two takings.
@@ -45,8 +47,7 @@ func take(pids []int) census {
 		if err != nil {
 			continue
 		}
-		fds, timers := descriptors(pid)
-		c.descriptors += fds
+		timers := c.count(pid)
 		if timers || hasTimers(pid) {
 			c.forGood = false
 		}
@@ -114,25 +115,28 @@ func hasTimers(pid int) bool {
 	return err == nil && len(timers) > 0
 }
 
-// descriptors counts the open descriptors of a process, and says whether there is one that a timer or
-// something outside the scenario can make ready.
-func descriptors(pid int) (n int, timed bool) {
+// count counts the open descriptors of a process, and says whether there is one that a timer or something
+// outside the scenario can make ready.
+func (c *census) count(pid int) (timed bool) {
 	folder := fmt.Sprintf("/proc/%d/fd/", pid)
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return 0, true
+		return true
 	}
 	for _, entry := range entries {
 		target, err := os.Readlink(folder + entry.Name())
 		if err != nil {
 			continue
 		}
-		n++
+		c.descriptors++
+		if strings.HasPrefix(target, "socket:") {
+			c.sockets++
+		}
 		if strings.Contains(target, "timerfd") || strings.Contains(target, "inotify") || strings.Contains(target, "signalfd") {
 			timed = true
 		}
 	}
-	return n, timed
+	return timed
 }
 
 // inFork says whether a thread is in a call that makes a process. One that sleeps there uninterruptibly waits
@@ -159,7 +163,7 @@ var unbounded = map[int]bool{
 	unix.SYS_ACCEPT: true, unix.SYS_ACCEPT4: true,
 	unix.SYS_RECVFROM: true, unix.SYS_RECVMSG: true, unix.SYS_READ: true, unix.SYS_READV: true,
 	unix.SYS_SENDTO: true, unix.SYS_SENDMSG: true, unix.SYS_WRITE: true, unix.SYS_WRITEV: true,
-	unix.SYS_WAIT4: true, unix.SYS_WAITID: true, unix.SYS_RT_SIGSUSPEND: true,
+	unix.SYS_SPLICE: true, unix.SYS_WAIT4: true, unix.SYS_WAITID: true, unix.SYS_RT_SIGSUSPEND: true,
 }
 
 // endless says whether a thread sleeps until somebody else acts, by what /proc/PID/task/TID/syscall says:

@@ -142,6 +142,8 @@ type act struct {
 	limit     context.Context // its end is the deadline of the program
 	// over says that the program can do nothing more in the scene, and waiting is in vain.
 	over bool
+	// sockets is how many sockets the program had when it listened and rested.
+	sockets int
 }
 
 func (p *Player) act(set *Stage, scene evidence.Scene) *act {
@@ -190,7 +192,7 @@ func (a *act) play(scene evidence.Scene) {
 }
 
 // start starts the program.
-func (a *act) start(p program.Program, alter func(*evidence.Call) int) *program.Process {
+func (a *act) start(p program.Program, alter func(*evidence.Call, evidence.Address) int) *program.Process {
 	limits := a.player.Limits
 	if limits.CPU == 0 {
 		limits.CPU = enoughCPU
@@ -261,7 +263,7 @@ var titles = map[string]map[evidence.Scene]string{
 		evidence.SceneSilent:      "a client connects and closes without a byte",
 		evidence.SceneResetBefore: "a client resets before its first byte",
 		evidence.SceneResetAfter:  "a client resets after its message",
-		evidence.SceneTwoClients:  "the later of two clients speaks first",
+		evidence.SceneTwoClients:  "a client falls silent in its message, and a later one speaks",
 		evidence.SceneManyClients: "many clients one after another",
 		evidence.SceneRestart:     "the server is started again right after a connection",
 		evidence.ScenePortInUse:   "the port is in use",

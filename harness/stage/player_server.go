@@ -53,17 +53,7 @@ func (a *act) playServer(scene evidence.Scene) {
 			a.reset(c)
 		})
 	case evidence.SceneTwoClients:
-		first, second := a.visitor("first"), a.visitor("second")
-		if first != nil && second != nil {
-			a.rests()
-			a.converses(second, visit{})
-			if !a.over { // else serving the first would set it going again
-				a.converses(first, visit{})
-			}
-		}
-		if !a.over {
-			a.endsOrRests()
-		}
+		a.twoClients()
 	case evidence.SceneManyClients:
 		a.manyClients()
 	case evidence.SceneRestart:
@@ -96,7 +86,29 @@ func (a *act) serve() {
 	if len(a.script.Listening) > 0 {
 		a.over = false
 		a.rests()
+		a.sockets = a.countSockets()
 	}
+}
+
+func (a *act) countSockets() int { return take(survey(a.current()).pids).sockets }
+
+// settles waits until a server that stays up has closed its connections, and has printed what it was to print
+// where that is judged, or can do no more of it by itself: some close a connection only after a while, or print
+// every second.
+func (a *act) settles(prints bool) {
+	if a.over || ended(a.current()) {
+		return
+	}
+	a.until(func() bool {
+		return ended(a.current()) || a.countSockets() <= a.sockets && !(prints && a.lacksLines())
+	}, a.current().Done(), 0)
+	a.over = ended(a.current())
+}
+
+// lacksLines says whether a line is missing on the standard output so far.
+func (a *act) lacksLines() bool {
+	said := string(a.current().Stdout())
+	return slices.ContainsFunc(a.script.Lines, func(l evidence.Line) bool { return !hasLine(said, l.Text) })
 }
 
 // listens tells when the program has called listen with success, or can do so no more. Without a trace it is
@@ -140,11 +152,15 @@ func (a *act) endsByItself(p program.Program) {
 
 // endsOrRests waits for the end of a server that is to end, and for one that stays up until it rests.
 func (a *act) endsOrRests() {
-	if a.script.StaysUp {
-		a.rests()
+	if !a.script.StaysUp {
+		a.awaits(a.current().Done(), 0)
 		return
 	}
-	a.awaits(a.current().Done(), 0)
+	a.rests()
+	switch a.script.Scene {
+	case evidence.ScenePlain, evidence.SceneByteByByte:
+		a.settles(true)
+	}
 }
 
 // occupy listens on an address, as another program would.
@@ -188,6 +204,7 @@ func (e *Endpoint) close(c *guest) {
 type visit struct {
 	text      string // empty for one of the dialogue's own
 	piecemeal bool   // sends byte by byte
+	said      int    // bytes of the message that were sent before
 	staysOpen bool   // leaves it to the server to close first
 }
 
@@ -261,7 +278,7 @@ func (a *act) converses(c *guest, v visit) {
 			if v.piecemeal {
 				a.saysPiecemeal(a.Client, c.socket, c.script.Message)
 			} else {
-				a.says(c, c.script.Message)
+				a.says(c, c.script.Message[v.said:])
 			}
 		},
 		func() {
@@ -367,8 +384,7 @@ func (a *act) fill() {
 		enough = 160 << 10 // more than twice what buffers hold
 		long   = 1000      // bytes of text, where there is room
 	)
-	said := string(a.current().Stdout())
-	if !slices.ContainsFunc(a.script.Lines, func(l evidence.Line) bool { return !hasLine(said, l.Text) }) {
+	if !a.lacksLines() {
 		return
 	}
 	a.mark(evidence.MarkSceneEnd) // only the output is still to come
@@ -399,6 +415,7 @@ func (a *act) fill() {
 		}
 	}
 	a.script.Filled = printed
+	a.settles(true)
 }
 
 // badClient plays a client that misbehaves, and after it a good one where the server is still there.
@@ -424,6 +441,29 @@ func (a *act) badClient(misbehave func(c *guest)) {
 	}
 }
 
+// twoClients has the first of two clients stop before the end of its message, or before all of it where the
+// server is to speak first, until the second has been served. What it had said by then differs from what the
+// second says.
+func (a *act) twoClients() {
+	first, second := a.visitor("first"), a.visitor("second")
+	if first != nil && second != nil {
+		a.rests()
+		said := 0
+		if a.player.Dialogue.First != evidence.Server && !a.over {
+			said = max(len(first.script.Message)/2, len(first.script.Message)-2)
+			a.says(first, first.script.Message[:said])
+			a.rests()
+		}
+		a.converses(second, visit{})
+		if !a.over { // else serving the first would set it going again
+			a.converses(first, visit{said: said})
+		}
+	}
+	if !a.over {
+		a.endsOrRests()
+	}
+}
+
 // manyClients serves client after client and counts the open descriptors in between.
 func (a *act) manyClients() {
 	for range manyCounts {
@@ -433,6 +473,10 @@ func (a *act) manyClients() {
 			}
 		}
 		if !a.rests() {
+			return
+		}
+		a.settles(false)
+		if a.over {
 			return
 		}
 		a.script.Descriptors = append(a.script.Descriptors, evidence.DescriptorCount{

@@ -16,6 +16,8 @@ const (
 	// looksEnough is how often it must have been looked at meanwhile: on a stalled machine time passes for
 	// the program as little as for the harness.
 	looksEnough = 100
+	// longestNap is how long a sleep of the program's own may take for the scene to wait for its end.
+	longestNap = 5 * time.Minute
 )
 
 const (
@@ -96,10 +98,11 @@ func (a *act) inVain(holds func() bool, number int, watch *watcher) bool {
 type watcher struct {
 	act   *act
 	last  census
-	since time.Time // of the last deed
-	deeds int       // by then
-	looks int       // at the program since then
-	awake int       // looks at which one of its threads ran or wanted to
+	since time.Time     // of the last deed
+	deeds int           // by then
+	looks int           // at the program since then
+	awake int           // looks at which one of its threads ran or wanted to
+	nap   time.Duration // the longest sleep of a thread that was seen since then
 
 	calls    int  // seen by the last look
 	row      int  // of the latest of them, those that achieved nothing
@@ -130,7 +133,7 @@ func (w *watcher) stalled() bool {
 	}
 	seen := survey(process)
 	// Asked before the threads are counted: had what is pending woken one of them meanwhile, that would show.
-	pending := process.Pending()
+	pending := process.Pending() && !seen.splicing
 	now := take(seen.pids)
 	if pending {
 		now.asleep, now.forGood, now.held = false, false, false
@@ -139,27 +142,35 @@ func (w *watcher) stalled() bool {
 	w.last = now
 	w.spinning = false
 	if now.threads == 0 { // the first process has ended, and without a trace the others are not known
-		return w.idle(seen.deeds, !pending)
+		return w.idle(seen, !pending)
 	}
 	if now.asleep && now.forGood && now.same(before) && !seen.limited {
 		return true
 	}
 	w.calls, w.row = seen.calls, evidence.IdleRow(seen.latest())
 	w.spinning = w.row >= evidence.SpinCalls
-	return w.spinning || w.idle(seen.deeds, now.asleep || now.stands(before))
+	return w.spinning || w.idle(seen, now.asleep || now.stands(before))
 }
 
 // idle says whether the program has been without a deed for long, and awake for a quarter of it at most. A
-// loop that looks again and again whether there is something to do gets nothing done.
-func (w *watcher) idle(deeds int, asleep bool) bool {
-	if deeds != w.deeds {
-		w.deeds, w.since, w.looks, w.awake = deeds, time.Now(), 0, 0
+// loop that looks again and again whether there is something to do gets nothing done. One that is in a sleep of
+// its own for longer than that may do something when it wakes.
+func (w *watcher) idle(seen *surveyed, asleep bool) bool {
+	if seen.deeds != w.deeds {
+		w.deeds, w.since, w.looks, w.awake, w.nap = seen.deeds, time.Now(), 0, 0, 0
 	}
 	w.looks++
 	if !asleep {
 		w.awake++
 	}
-	return time.Since(w.since) > idleEnough && w.looks >= looksEnough && 4*w.awake <= w.looks
+	idle := time.Since(w.since)
+	if idle <= idleEnough || w.looks < looksEnough || 4*w.awake > w.looks {
+		return false
+	}
+	if nap := longestSleep(seen.pids); nap <= longestNap {
+		w.nap = max(w.nap, nap)
+	}
+	return w.nap == 0 || idle > 2*idleEnough+w.nap
 }
 
 func ended(process *program.Process) bool {
@@ -179,7 +190,10 @@ type surveyed struct {
 	// limited says that a blocking call may be ended by a time limit that does not show in its arguments:
 	// SO_RCVTIMEO or SO_SNDTIMEO. Without a trace that is not known, and so taken for granted.
 	limited bool
-	recent  [4 * evidence.SpinCalls]evidence.Call
+	// splicing says that a splice from a socket has not returned. It has the pipe to itself as long as it waits,
+	// and what it put there before cannot be read.
+	splicing bool
+	recent   [4 * evidence.SpinCalls]evidence.Call
 }
 
 // latest are the last calls, in the order of entry.
@@ -213,6 +227,9 @@ func survey(process *program.Process) *surveyed {
 		s.calls++
 		if deed(c) {
 			s.deeds++
+		}
+		if c.Name == "splice" && c.Op == evidence.OpRecv && !c.Returned() {
+			s.splicing = true
 		}
 		switch c.Op {
 		case evidence.OpFork:
@@ -257,12 +274,13 @@ func (a *act) rests() bool {
 		}
 		pending := process.Pending()
 		seen := survey(process)
+		pending = pending && !seen.splicing
 		now := take(seen.pids)
 		traced, _ := process.Traced()
 		quiet := now.threads > 0 && !pending &&
 			(now.same(watch.last) || traced && now.asleep && watch.last.asleep && seen.calls == calls)
 		watch.last, calls = now, seen.calls
-		return quiet || seen.naps() || watch.idle(seen.deeds, now.asleep && !pending)
+		return quiet || seen.naps() || watch.idle(seen, now.asleep && !pending)
 	}, a.current().Done(), 0)
 }
 
