@@ -68,7 +68,7 @@ func serverSurvives(r *record) Finding {
 	if f, spins := r.spin(expected); spins {
 		return f.on(acceptOf(r.acceptedFrom(0)))
 	}
-	if o.EndedByItself() {
+	if o.EndedByItself() && !r.served(1) { // else another process of it goes on
 		if r.script.StaysUp {
 			return fail("the server waits for the next client: in this dialogue it serves one after another and stays up", paragraphs(ending(o), listed(r.last()))).
 				because("one client that leaves ends the server for all others").on(acceptOf(r.acceptedFrom(0)))
@@ -97,17 +97,22 @@ func (r *record) waitsForClients(c *evidence.Call) bool {
 	return c.Op == evidence.OpAccept && slices.ContainsFunc(r.anyListeners(), func(l *socket) bool { return l.id == c.Socket })
 }
 
+// served says whether the i-th client got its reply, or the end of the stream where there is none.
+func (r *record) served(i int) bool {
+	if !r.connected(i) {
+		return false
+	}
+	p, want := r.conn(i), r.connections()[i].Reply
+	if len(want) == 0 {
+		return p.ended
+	}
+	return p.cut || r.sameAs(p, want)
+}
+
 // servesNext judges whether the good client after a bad one was served.
 func (r *record) servesNext(expected string) Finding {
-	p, want := r.conn(1), r.connections()[1]
-	served := r.connected(1)
-	switch {
-	case len(want.Reply) > 0:
-		served = served && (p.cut || r.sameAs(p, want.Reply))
-	default:
-		served = served && p.ended
-	}
-	if served {
+	p := r.conn(1)
+	if r.served(1) {
 		return pass().on(p.made, p.endCall)
 	}
 	if !r.connected(1) {
