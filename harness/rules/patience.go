@@ -41,7 +41,93 @@ func (r *record) patient(rule string, f Finding) Finding {
 	if why := r.gaveUp(); why != "" {
 		return skip(why)
 	}
+	if why := r.lostPatience(); why != "" {
+		return skip(why)
+	}
 	return f
+}
+
+// manyPieces is the number of pieces after which a program has shown that it goes on receiving.
+const manyPieces = 16
+
+// lostPatience says that a program left in the middle of what was said to it byte by byte, without a word of its
+// own, though it had gone on receiving: a time limit that is in no call on the socket ended its wait, such as
+// an alarm, another thread's, its parent's. Empty where it was not so. One that takes a piece for the whole
+// leaves as soon as it has received it.
+func (r *record) lostPatience() string {
+	if r.script.Scene != evidence.SceneByteByByte || !r.connected(0) || !r.leftSilently() {
+		return ""
+	}
+	const why = "the program left before the %s had said all, and %s: how long it is to wait is not judged"
+	if r.untraced() != "" {
+		if p := r.conn(0); p.endCall != nil && !r.saidBy(0, p.endCall.Exit) {
+			return fmt.Sprintf(why, r.peer, "what it waited for is not known without a trace")
+		}
+		return ""
+	}
+	s := r.programs(0)
+	if s == nil {
+		return ""
+	}
+	until, left := r.lets(s)
+	if o := r.outcome(); !left && o != nil && calledOff(o) && o.Ended <= r.end {
+		until, left = o.Ended, o.Ended != 0
+	}
+	if !left || r.saidBy(0, until) {
+		return ""
+	}
+	pieces := 0
+	var last *evidence.Call
+	for _, c := range s.of(evidence.OpRecv) {
+		if c.Entry > until {
+			continue
+		}
+		if last == nil || c.Entry > last.Entry {
+			last = c
+		}
+		if c.Succeeded() && c.Exit <= until {
+			pieces++
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	again := pieces >= manyPieces || !last.Returned() || last.Exit > until || last.Errno == "EINTR"
+	for i := range r.calls {
+		c := &r.calls[i]
+		waited := c.Op == evidence.OpWait && c.Arg != 0 && c.Entry >= last.Exit && c.Entry < until
+		again = again || waited && (last.Errno == "EAGAIN" || len(c.Watched) > 0 && looksAt(c, s))
+	}
+	if !again {
+		return ""
+	}
+	return fmt.Sprintf(why, r.peer, "had gone on receiving until then")
+}
+
+// leftSilently says that a program had nothing to say to what it received so far: a server sent nothing, a
+// client ended with a failure.
+func (r *record) leftSilently() bool {
+	if r.role == evidence.Server {
+		return len(r.conn(0).got) == 0
+	}
+	o := r.outcome()
+	return o != nil && (o.EndedByItself() && o.ExitCode != 0 || calledOff(o))
+}
+
+// calledOff says whether a program was ended by a signal of a timer or of another process than the harness.
+func calledOff(o *evidence.Outcome) bool {
+	return o.KilledBySignal() && slices.Contains([]string{"SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"}, o.Signal)
+}
+
+// lets is the moment at which a program let go of a socket, and whether it has.
+func (r *record) lets(s *socket) (at evidence.Time, gone bool) {
+	if c := r.lastClosed(s); c != nil {
+		return c.Entry, true
+	}
+	if o := r.outcome(); o != nil && o.EndedByItself() && o.Ended <= r.end {
+		return o.Ended, true
+	}
+	return 0, false
 }
 
 // cutShort says that a program was still at work when all the time for the scene was up; empty where it was
@@ -126,12 +212,7 @@ func (r *record) lastWait(s *socket) *evidence.Call {
 	if s == nil {
 		return nil
 	}
-	var until evidence.Time
-	if c := r.lastClosed(s); c != nil {
-		until = c.Entry
-	} else if o := r.outcome(); o != nil && o.EndedByItself() && o.Ended <= r.end {
-		until = o.Ended
-	}
+	until, _ := r.lets(s)
 	var last *evidence.Call
 	for i := range r.calls {
 		c := &r.calls[i]

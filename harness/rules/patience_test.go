@@ -12,7 +12,11 @@ const millisecond = 1_000_000 // ns
 // gaveUpServer is a server that reads half a message, waits for the rest as it is told, and closes. The
 // client sends the rest before the wait, during it or after it.
 func gaveUpServer(waits func(o *office, l, h handle), rest string) *evidence.Run {
-	o := open(evidence.ScenePlain)
+	return gaveUpServerIn(evidence.ScenePlain, waits, rest)
+}
+
+func gaveUpServerIn(scene evidence.Scene, waits func(o *office, l, h handle), rest string) *evidence.Run {
+	o := open(scene)
 	l := o.listens(3)
 	o.on(l, evidence.Call{Op: evidence.OpSetOption, Level: levelSocket, Option: 2})
 	accept := o.accepts(l)
@@ -96,6 +100,69 @@ func TestProgramsThatGiveUp(t *testing.T) {
 	run.Address = laterAddress
 	if f := Judge(run).Finding("server.binds-given-address"); f.Verdict != Fail {
 		t.Error(f)
+	}
+}
+
+// A program that goes on receiving byte by byte until an alarm or another thread ends it is not accused. One that
+// takes a piece for the whole is.
+func TestProgramsThatLeaveWhileTheyReceive(t *testing.T) {
+	recv := func(errno string) func(o *office, l, h handle) {
+		return func(o *office, _, h handle) {
+			o.expires(evidence.Call{Op: evidence.OpRecv, FD: h.fd, Socket: h.id, Length: 4096, Errno: errno})
+		}
+	}
+	waits := func(name string, timeout int64, watched ...int) func(o *office, l, h handle) {
+		return func(o *office, _, _ handle) {
+			o.expires(evidence.Call{Op: evidence.OpWait, Name: name, FD: 9, Watched: watched, Arg: timeout, Result: 1})
+		}
+	}
+	both := func(all ...func(o *office, l, h handle)) func(o *office, l, h handle) {
+		return func(o *office, l, h handle) {
+			for _, do := range all {
+				do(o, l, h)
+			}
+		}
+	}
+	pieces := func(n int) func(o *office, l, h handle) {
+		return func(o *office, l, h handle) {
+			for range n {
+				o.recv(h, 4096, "x")
+			}
+		}
+	}
+	for _, c := range []struct {
+		name string
+		does func(o *office, l, h handle)
+		rest string
+		want Verdict
+	}{
+		{"it leaves with what it has", func(*office, handle, handle) {}, "after", Fail},
+		{"a signal interrupts it", recv("EINTR"), "after", Skip},
+		{"a signal interrupts it, and all had been sent", recv("EINTR"), "before", Fail},
+		{"it does not wait", recv("EAGAIN"), "after", Fail},
+		{"its runtime waits", both(recv("EAGAIN"), waits("epoll_wait", -1)), "after", Skip},
+		{"its runtime only looks", both(recv("EAGAIN"), waits("epoll_wait", 0)), "after", Fail},
+		{"its runtime waits, but not for more", waits("epoll_wait", -1), "after", Fail},
+		{"it waits for more", waits("poll", -1, 4, 7), "after", Skip},
+		{"it waits for another", waits("poll", -1, 7), "after", Fail},
+		{"it has gone on for long", pieces(manyPieces), "after", Skip},
+		{"it has gone on for a little", pieces(manyPieces - 2), "after", Fail},
+		{"it replies with what it has", both(recv("EINTR"), func(o *office, _, h handle) {
+			o.send(h, text[:5])
+		}), "after", Fail},
+	} {
+		run := gaveUpServerIn(evidence.SceneByteByByte, c.does, c.rest)
+		if c.name == "it replies with what it has" {
+			for i := range run.Calls {
+				if r := &run.Calls[i]; r.Op == evidence.OpRecv && r.End == evidence.Client {
+					r.Result, r.Data = 5, evidence.Bytes(text[:5])
+				}
+			}
+		}
+		f := Judge(run).Finding("server.assembles-split-message")
+		if f.Verdict != c.want || c.want == Skip && !strings.Contains(f.Reason, "gone on receiving") {
+			t.Errorf("%s: %s (%s), want %s", c.name, f.Verdict, f.Reason, c.want)
+		}
 	}
 }
 
