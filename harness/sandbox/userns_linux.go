@@ -19,7 +19,7 @@ import (
 )
 
 // marker is the environment variable that keeps a process from entering a user namespace twice. Its value
-// is "pipe N" at the start of the second self, N being the descriptor on which that one tells the first how
+// is "socket N" at the start of the second self, N being the descriptor on which that one tells the first how
 // it went, and "entered" in it and in all its descendants from then on.
 const marker = "TCPWITNESS_USERNS"
 
@@ -44,7 +44,7 @@ var granted = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW
 // Shared isolation. The network namespace of the process itself stays the host's in all cases.
 func EnterUserNamespace() (exit int, reexecuted bool, err error) {
 	switch value := os.Getenv(marker); {
-	case strings.HasPrefix(value, "pipe "):
+	case strings.HasPrefix(value, "socket "):
 		return beSecondSelf(value)
 	case value != "":
 		return 0, false, nil
@@ -63,7 +63,7 @@ func EnterUserNamespace() (exit int, reexecuted bool, err error) {
 // has no purpose and is to exit.
 func beSecondSelf(value string) (exit int, reexecuted bool, err error) {
 	os.Setenv(marker, "entered")
-	fd, err := strconv.Atoi(strings.TrimPrefix(value, "pipe "))
+	fd, err := strconv.Atoi(strings.TrimPrefix(value, "socket "))
 	if err != nil {
 		return 0, false, fmt.Errorf("enter a user namespace: %s=%q: %w", marker, value, err)
 	}
@@ -72,6 +72,9 @@ func beSecondSelf(value string) (exit int, reexecuted bool, err error) {
 		return 0, false, fmt.Errorf("enter a user namespace: %s=%q: %w", marker, value, os.ErrInvalid)
 	}
 	defer report.Close()
+	if _, err := report.Read(make([]byte, 1)); err != nil {
+		return 0, true, nil // the first self has ended, and this one with it
+	}
 	if err := tryNamespace(); err != nil {
 		fmt.Fprint(report, err)
 		return 0, true, nil
@@ -100,6 +103,10 @@ func beFirstSelf() (exit int, reexecuted bool, err error) {
 			unix.Kill(pid, s.(syscall.Signal))
 		}
 	})
+	// The second self does nothing until now, so that nobody who hears of it comes too early with a signal.
+	if _, err := report.Write([]byte{0}); err != nil {
+		unix.Kill(pid, unix.SIGKILL)
+	}
 	refusal, _ := io.ReadAll(report)
 	report.Close()
 
@@ -140,10 +147,12 @@ var passedOn = []os.Signal{
 }
 
 func startSecondSelf() (pid int, report *os.File, err error) {
-	report, answer, err := os.Pipe()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, os.NewSyscallError("socketpair", err)
 	}
+	report = os.NewFile(uintptr(pair[0]), "report of the second self")
+	answer := os.NewFile(uintptr(pair[1]), "report to the first self")
 	defer answer.Close()
 	// The descriptor keeps its number in the second self, as all inherited ones do.
 	if _, err := unix.FcntlInt(answer.Fd(), unix.F_SETFD, 0); err != nil {
@@ -155,7 +164,7 @@ func startSecondSelf() (pid int, report *os.File, err error) {
 	})
 	uid, gid := os.Geteuid(), os.Getegid()
 	pid, err = descriptors.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
-		Env:   append(environment, fmt.Sprintf("%s=pipe %d", marker, answer.Fd())),
+		Env:   append(environment, fmt.Sprintf("%s=socket %d", marker, answer.Fd())),
 		Files: []uintptr{0, 1, 2},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags:  unix.CLONE_NEWUSER,
