@@ -53,7 +53,7 @@ func record(t *testing.T, six bool, play func(l *live)) *evidence.Run {
 		l.address = netip.AddrPortFrom(netip.IPv6Loopback(), 8080)
 	}
 	l.listener = l.socket()
-	defer unix.Close(l.listener)
+	defer func() { unix.Close(l.listener) }() // a scenario may have made another one
 	l.must(unix.Bind(l.listener, sockaddr(l.address)))
 	l.must(unix.Listen(l.listener, 5))
 	play(l)
