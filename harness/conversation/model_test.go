@@ -38,11 +38,14 @@ func TestRangesAgainstAModel(t *testing.T) {
 				}
 			}
 		}
-		for i := 1; i < len(r.spans); i++ {
-			if r.spans[i-1].to >= r.spans[i].from {
-				t.Fatalf("seed %d: spans touch: %v", seed, r.spans)
+		end := int64(-1)
+		r.spans.Ascend(func(s span) bool {
+			if end >= s.from {
+				t.Fatalf("seed %d: spans touch at %d", seed, end)
 			}
-		}
+			end = s.to
+			return true
+		})
 	}
 }
 

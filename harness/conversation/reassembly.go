@@ -2,13 +2,13 @@ package conversation
 
 import (
 	"bytes"
-	"cmp"
-	"slices"
+
+	"github.com/google/btree"
 )
 
-// maxPending bounds how much can wait behind a gap, in pieces, so that a capture made to be slow is not: no
-// receiver holds as many segments, for the kernel accounts 768 bytes for the smallest and 6 MiB for a socket.
-var maxPending = 1 << 13
+// treeDegree is the degree of the trees that keep what came in order of its position: captures can be made in
+// which each packet belongs in front of all others.
+const treeDegree = 16
 
 // piece is data that came first in one segment: it begins at a position and is frame's.
 type piece struct {
@@ -20,7 +20,7 @@ type piece struct {
 // reassembly keeps one direction's data, each byte as it was first seen. It holds the packets' own bytes,
 // not copies.
 type reassembly struct {
-	pieces []piece // in rising order, not overlapping
+	pieces *btree.BTreeG[piece] // in rising order, not overlapping; nil before the first
 	cut    bool
 	again  map[int64]int // how often what begins here was sent again
 }
@@ -29,10 +29,23 @@ type reassembly struct {
 // carried its first byte where that was seen before, and whether repeated bytes differ.
 func (r *reassembly) add(from int64, length int, data []byte, frame int) (fresh int, first int, conflict bool) {
 	to := from + int64(length)
-	at := len(r.pieces)
-	if at > 0 && r.pieces[at-1].to > from {
-		at, _ = slices.BinarySearchFunc(r.pieces, from+1, func(p piece, at int64) int { return cmp.Compare(p.to, at) })
+	if r.pieces == nil {
+		r.pieces = btree.NewG(treeDegree, func(a, b piece) bool { return a.from < b.from })
 	}
+	if last, some := r.pieces.Max(); !some || last.to <= from { // nearly always
+		if length > 0 {
+			r.pieces.ReplaceOrInsert(piece{from, to, slice(data, 0, int64(length)), frame})
+			r.cut = r.cut || len(data) < length
+		}
+		return length, 0, false
+	}
+	start := from
+	r.pieces.DescendLessOrEqual(piece{from: from}, func(p piece) bool {
+		if p.to > from {
+			start, first = p.from, p.frame
+		}
+		return false
+	})
 	pos := from
 	var parts []piece
 	fill := func(until int64) {
@@ -41,29 +54,19 @@ func (r *reassembly) add(from int64, length int, data []byte, frame int) (fresh 
 			fresh += int(until - pos)
 		}
 	}
-	end := at
-	for end < len(r.pieces) && r.pieces[end].from < to {
-		old := r.pieces[end]
-		if old.from <= from && from < old.to {
-			first = old.frame
-		}
+	r.pieces.AscendRange(piece{from: start}, piece{from: to}, func(old piece) bool {
 		fill(old.from)
 		low, high := max(old.from, from), min(old.to, to)
 		if !same(slice(old.data, low-old.from, high-old.from), slice(data, low-from, high-from)) {
 			conflict = true
 		}
-		parts = append(parts, old)
 		pos = max(pos, old.to)
-		end++
-	}
+		return true
+	})
 	fill(to)
-	if fresh > 0 && len(r.pieces)-end > maxPending {
-		r.cut = true
-		return 0, first, conflict
-	}
-	if fresh > 0 {
+	for _, p := range parts {
+		r.pieces.ReplaceOrInsert(p)
 		r.cut = r.cut || len(data) < length
-		r.pieces = slices.Replace(r.pieces, at, end, parts...)
 	}
 	return fresh, first, conflict
 }
@@ -77,37 +80,38 @@ func (r *reassembly) attempt(at int64) int {
 	return r.again[at]
 }
 
+func (r *reassembly) ascend(see func(piece) bool) {
+	if r.pieces != nil {
+		r.pieces.Ascend(see)
+	}
+}
+
 // length is the number of bytes from position 1 to the first gap.
 func (r *reassembly) length() int64 {
 	next := int64(1)
-	for _, p := range r.pieces {
-		if p.to <= next {
-			continue
+	r.ascend(func(p piece) bool {
+		if p.from <= next {
+			next = max(next, p.to)
 		}
-		if p.from > next {
-			break
-		}
-		next = p.to
-	}
+		return p.from <= next
+	})
 	return next - 1
 }
 
 // bytes are those from position 1 to the first gap or the first byte that the capture did not keep.
 func (r *reassembly) bytes() []byte {
 	var stream []byte
-	for _, p := range r.pieces {
+	r.ascend(func(p piece) bool {
 		next := int64(len(stream)) + 1
 		if p.to <= next {
-			continue
+			return true
 		}
 		if p.from > next {
-			break
+			return false
 		}
 		stream = append(stream, slice(p.data, next-p.from, p.to-p.from)...)
-		if int64(len(stream)) < p.to-1 {
-			break
-		}
-	}
+		return int64(len(stream)) == p.to-1
+	})
 	return stream
 }
 
