@@ -16,7 +16,7 @@ import (
 // alter asks whether a send is to be cut, and cuts it.
 func (tr *tracer) alter(th *thread, p *pending, c *evidence.Call, data []byte) {
 	c.Data = data
-	n := tr.cmd.Alter(c, tr.destination(c))
+	n := tr.cmd.Alter(c, func() evidence.Address { return tr.destination(c) })
 	c.Data = nil
 	if n <= 0 || n >= c.Length {
 		return

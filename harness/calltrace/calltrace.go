@@ -84,10 +84,11 @@ type Command struct {
 	// runs on the tracer's thread. An error ends the program and is returned by Start.
 	Started func(pid int) error
 	// Alter is called at the entry of a send, write, sendmsg or writev on a socket. A positive value that is
-	// less than the call's Length cuts the length; what was done is noted in Call.Altered. The address is the one
-	// that the call or an earlier connect on the socket names, zero where none does. It runs on the tracer's
-	// thread and must be quick; the call is only valid meanwhile.
-	Alter func(c *evidence.Call, to evidence.Address) int
+	// less than the call's Length cuts the length; what was done is noted in Call.Altered. The second argument
+	// yields the address that the call or the last connect on its socket names, zero where none does; it looks
+	// through the calls so far. Alter runs on the tracer's thread and must be quick; its arguments are only valid
+	// meanwhile.
+	Alter func(c *evidence.Call, to func() evidence.Address) int
 	// Pace, where set, is called before a stopped thread goes on, to slow the tracer down in tests.
 	Pace func()
 

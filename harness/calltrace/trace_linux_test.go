@@ -242,7 +242,7 @@ func TestContextEndsTheProgram(t *testing.T) {
 func TestAlteredSends(t *testing.T) {
 	path := compiled(t, "pieces.c")
 	cuts := 0
-	r := run(t, Command{Path: path, Alter: func(c *evidence.Call, to evidence.Address) int {
+	r := run(t, Command{Path: path, Alter: func(c *evidence.Call, to func() evidence.Address) int {
 		if c.Op != evidence.OpSend || c.Length != len(c.Data) {
 			t.Errorf("asked about %s", c)
 		}

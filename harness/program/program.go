@@ -68,7 +68,7 @@ type Start struct {
 	// Trace says that the program's socket calls are to be recorded.
 	Trace bool
 	// Alter may change a traced call; see calltrace.Command.
-	Alter func(c *evidence.Call, to evidence.Address) int
+	Alter func(c *evidence.Call, to func() evidence.Address) int
 	// Pace, where set, is called before a traced thread goes on, to slow the tracer down.
 	Pace func()
 	// Limits bound what the program may use; its zero value means the defaults.

@@ -192,7 +192,7 @@ func (a *act) play(scene evidence.Scene) {
 }
 
 // start starts the program.
-func (a *act) start(p program.Program, alter func(*evidence.Call, evidence.Address) int) *program.Process {
+func (a *act) start(p program.Program, alter func(*evidence.Call, func() evidence.Address) int) *program.Process {
 	limits := a.player.Limits
 	if limits.CPU == 0 {
 		limits.CPU = enoughCPU

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 
 	"tcpwitness/harness/evidence"
@@ -64,16 +63,17 @@ func (a *act) host() *Socket {
 }
 
 // cutting alters the first long send of the client to its server in the scene that is about it.
-func (a *act) cutting(scene evidence.Scene) func(*evidence.Call, evidence.Address) int {
+func (a *act) cutting(scene evidence.Scene) func(*evidence.Call, func() evidence.Address) int {
 	if scene != evidence.SceneShortSend {
 		return nil
 	}
-	var cut atomic.Bool
-	return func(c *evidence.Call, to evidence.Address) int {
-		if c.Length > cutTo && to.Unmapped() == a.address && cut.CompareAndSwap(false, true) {
-			return cutTo
+	cut := false // the tracer asks from one thread
+	return func(c *evidence.Call, to func() evidence.Address) int {
+		if cut || c.Length <= cutTo || to().Unmapped() != a.address {
+			return 0
 		}
-		return 0
+		cut = true
+		return cutTo
 	}
 }
 
