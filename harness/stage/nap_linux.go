@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// longestSleep is the longest time for which a thread of the processes asked to sleep, where that is longer
-// than a program is watched for before it counts as idle; 0 where there is none, or where it cannot be known.
-// Of a sleep until a moment it is what is left of it.
+// longestSleep is the longest time for which a thread of the processes asked to sleep, among the sleeps that are
+// longer than a program is watched for before it counts as idle, and whose end a scene waits for; 0 where there
+// is none, or where it cannot be known. Of a sleep until a moment it is what is left of it.
 func longestSleep(pids []int) (longest time.Duration) {
 	for _, pid := range pids {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
@@ -22,8 +22,11 @@ func longestSleep(pids []int) (longest time.Duration) {
 		}
 		for _, task := range tasks {
 			call, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/syscall", pid, task.Name()))
-			if err == nil {
-				longest = max(longest, sleepOf(pid, strings.Fields(string(call))))
+			if err != nil {
+				continue
+			}
+			if nap := sleepOf(pid, strings.Fields(string(call))); nap <= longestNap {
+				longest = max(longest, nap)
 			}
 		}
 	}

@@ -1,8 +1,10 @@
 package stage
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"testing"
@@ -52,6 +54,37 @@ func TestSleepOf(t *testing.T) {
 	for _, call := range [][]string{{"running"}, {strconv.Itoa(unix.SYS_NANOSLEEP), "0x10", "0x0", "0x0"}, {"0", "0x0", "0x0", "0x0"}} {
 		if got := sleepOf(os.Getpid(), call); got != 0 {
 			t.Errorf("%v: %v", call, got)
+		}
+	}
+}
+
+// TestOneThatSleepsIsNotIdle looks at processes that have been in a sleep for eleven seconds, by the watcher's
+// clock.
+func TestOneThatSleepsIsNotIdle(t *testing.T) {
+	for seconds, idle := range map[string]bool{"100": false, "9": true, "1000": true} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		sleeper := exec.CommandContext(ctx, "sleep", seconds)
+		if err := sleeper.Start(); err != nil {
+			t.Skip(err)
+		}
+		defer sleeper.Wait()
+		defer sleeper.Process.Kill()
+		pids := []int{sleeper.Process.Pid}
+		for now := take(pids); !now.asleep || now.forGood || inFork(fmt.Sprintf("/proc/%d/", pids[0])); now = take(pids) {
+			if ctx.Err() != nil {
+				t.Fatal("it does not sleep")
+			}
+			runtime.Gosched()
+		}
+		w := watcher{since: time.Now().Add(-idleEnough - time.Second), looks: looksEnough}
+		if got := w.idle(&surveyed{pids: pids}, true); got != idle {
+			t.Errorf("sleep %s: idle is %v", seconds, got)
+		}
+		// When the sleep is over, and as long again, nothing is waited for any more.
+		w.since = time.Now().Add(-2*idleEnough - 101*time.Second)
+		if !w.idle(&surveyed{pids: pids}, true) {
+			t.Errorf("sleep %s: idle is never", seconds)
 		}
 	}
 }

@@ -167,9 +167,7 @@ func (w *watcher) idle(seen *surveyed, asleep bool) bool {
 	if idle <= idleEnough || w.looks < looksEnough || 4*w.awake > w.looks {
 		return false
 	}
-	if nap := longestSleep(seen.pids); nap <= longestNap {
-		w.nap = max(w.nap, nap)
-	}
+	w.nap = max(w.nap, longestSleep(seen.pids))
 	return w.nap == 0 || idle > 2*idleEnough+w.nap
 }
 
