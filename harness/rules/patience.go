@@ -47,7 +47,7 @@ func (r *record) patient(rule string, f Finding) Finding {
 	return f
 }
 
-// manyPieces is the number of pieces after which a program has shown that it goes on receiving.
+// manyPieces is the number of pieces after which a program with room for more has shown that it goes on receiving.
 const manyPieces = 16
 
 // lostPatience says that a program left in the middle of what was said to it byte by byte, without a word of its
@@ -69,7 +69,7 @@ func (r *record) lostPatience() string {
 	if s == nil {
 		return ""
 	}
-	until, left := r.lets(s)
+	until, left := r.letsGo(s)
 	if o := r.outcome(); !left && o != nil && calledOff(o) && o.Ended <= r.end {
 		until, left = o.Ended, o.Ended != 0
 	}
@@ -92,7 +92,8 @@ func (r *record) lostPatience() string {
 	if last == nil {
 		return ""
 	}
-	again := pieces >= manyPieces || !last.Returned() || last.Exit > until || last.Errno == "EINTR"
+	// Where it took all that it had asked for, its room may have been full.
+	again := pieces >= manyPieces && last.Result < last.Length || !last.Returned() || last.Exit > until || last.Errno == "EINTR"
 	for i := range r.calls {
 		c := &r.calls[i]
 		waited := c.Op == evidence.OpWait && c.Arg != 0 && c.Entry >= last.Exit && c.Entry < until
@@ -119,8 +120,8 @@ func calledOff(o *evidence.Outcome) bool {
 	return o.KilledBySignal() && slices.Contains([]string{"SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"}, o.Signal)
 }
 
-// lets is the moment at which a program let go of a socket, and whether it has.
-func (r *record) lets(s *socket) (at evidence.Time, gone bool) {
+// letsGo is the moment at which a program let go of a socket, and whether it has.
+func (r *record) letsGo(s *socket) (at evidence.Time, gone bool) {
 	if c := r.lastClosed(s); c != nil {
 		return c.Entry, true
 	}
@@ -212,7 +213,7 @@ func (r *record) lastWait(s *socket) *evidence.Call {
 	if s == nil {
 		return nil
 	}
-	until, _ := r.lets(s)
+	until, _ := r.letsGo(s)
 	var last *evidence.Call
 	for i := range r.calls {
 		c := &r.calls[i]

@@ -146,6 +146,9 @@ func TestProgramsThatLeaveWhileTheyReceive(t *testing.T) {
 		{"it waits for more", waits("poll", -1, 4, 7), "after", Skip},
 		{"it waits for another", waits("poll", -1, 7), "after", Fail},
 		{"it has gone on for long", pieces(manyPieces), "after", Skip},
+		{"it has gone on for long, until it had no room", both(pieces(manyPieces), func(o *office, _, h handle) {
+			o.recv(h, 1, "x")
+		}), "after", Fail},
 		{"it has gone on for a little", pieces(manyPieces - 2), "after", Fail},
 		{"it replies with what it has", both(recv("EINTR"), func(o *office, _, h handle) {
 			o.send(h, text[:5])
@@ -161,6 +164,56 @@ func TestProgramsThatLeaveWhileTheyReceive(t *testing.T) {
 		}
 		f := Judge(run).Finding("server.assembles-split-message")
 		if f.Verdict != c.want || c.want == Skip && !strings.Contains(f.Reason, "gone on receiving") {
+			t.Errorf("%s: %s (%s), want %s", c.name, f.Verdict, f.Reason, c.want)
+		}
+	}
+}
+
+// A client that something ends while the reply comes byte by byte is not accused, where it had gone on receiving
+// or where that is not known. One that ends well, or dies of what it did, is.
+func TestClientsThatLeaveWhileTheyReceive(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		waits   bool // receives when it ends
+		outcome evidence.Outcome
+		blind   bool // it is not traced
+		want    Verdict
+	}{
+		{"timeout(1)", true, evidence.Outcome{ExitCode: 124}, false, Skip},
+		{"an alarm", true, evidence.Outcome{ExitCode: -1, Signal: "SIGALRM"}, false, Skip},
+		{"it does not wait for its own thread", true, evidence.Outcome{}, false, Fail},
+		{"a crash", true, evidence.Outcome{ExitCode: -1, Signal: "SIGSEGV"}, false, Fail},
+		{"it fails on a piece", false, evidence.Outcome{ExitCode: 1}, false, Fail},
+		{"not seen", false, evidence.Outcome{ExitCode: 1}, true, Skip},
+		{"not seen, and it ended well", false, evidence.Outcome{}, true, Fail},
+	} {
+		script := made{echo: true}.script(evidence.SceneByteByByte, text)
+		script.Role, script.Lines = evidence.Client, []evidence.Line{{Text: text, Message: true}}
+		o := newTape(script)
+		h := o.socket(3, domainInet, typeStream, 0)
+		l := o.as(evidence.Server, harnessPID).socket(20, domainInet, typeStream, 0)
+		accept := o.pending(l, evidence.Call{Op: evidence.OpAccept})
+		o.as(evidence.Client, programPID).on(h, evidence.Call{Op: evidence.OpConnect, Address: at(serverAddress)})
+		o.handshake(clientAddress)
+		a := o.as(evidence.Server, harnessPID).accepted(accept, 21, clientAddress)
+		o.as(evidence.Client, programPID).send(h, text+"\n")
+		o.data(clientAddress, evidence.Client, text+"\n")
+		o.as(evidence.Server, harnessPID).recv(a, 4096, text+"\n")
+		o.send(a, text[:1])
+		o.as(evidence.Client, programPID).recv(h, 4096, text[:1])
+		if c.waits {
+			o.pending(h, evidence.Call{Op: evidence.OpRecv, Length: 4096})
+		}
+		o.exit(c.outcome.ExitCode, 0)
+		o.outcome(c.outcome)
+		o.fin(clientAddress, evidence.Client)
+		o.as(evidence.Server, harnessPID).recv(a, 4096, "")
+		o.sceneEnds()
+		if c.blind {
+			without(o.run, evidence.MissingTrace)
+		}
+		f := Judge(o.run).Finding("client.assembles-split-reply")
+		if f.Verdict != c.want || c.want == Skip && !strings.Contains(f.Reason, "how long it is to wait is not judged") {
 			t.Errorf("%s: %s (%s), want %s", c.name, f.Verdict, f.Reason, c.want)
 		}
 	}

@@ -181,9 +181,9 @@ func serverServesInAnyOrder(r *record) Finding {
 	if !r.connected(0) || !r.connected(1) {
 		return skip("two clients could not connect to it")
 	}
-	first, later := r.conn(0), r.conn(1)
+	first, later, message := r.conn(0), r.conn(1), len(r.connections()[0].Message)
 	if later.cut || r.sameAs(later, r.connections()[1].Reply) || len(later.got) > 0 {
-		if first.sent == len(r.connections()[0].Message) && first.sent > 0 && !first.cut && len(first.got) == 0 {
+		if first.sent > 0 && first.sent == message && !first.cut && len(first.got) == 0 {
 			return fail("a reply to each of the two clients", paragraphs("the later client got its reply\nthe first client then sent its message and got "+first.arrived(), listed(dataCalls(r.sentFrom(0))...))).
 				because("the first client got no reply once the later one had been served").
 				on(acceptOf(r.acceptedFrom(0)), acceptOf(r.acceptedFrom(1))).on(first.receives()...)
@@ -193,12 +193,10 @@ func serverServesInAnyOrder(r *record) Finding {
 	}
 	seen := paragraphs("the later client got "+later.arrived(), r.stuck())
 	f := fail("a reply to the later client while the first stays silent", seen).on(later.made).on(pointers(r.pending())...)
-	switch first.sent {
-	case 0:
+	if first.sent == 0 {
 		f = f.because("the first client, which is silent, keeps the later one waiting")
-	case len(r.connections()[0].Message):
-	default:
-		f = f.because("the first client, which fell silent after %d bytes of its message of %d, keeps the later one waiting", first.sent, len(r.connections()[0].Message))
+	} else if first.sent < message {
+		f = f.because("the first client, which fell silent after %d bytes of its message of %d, keeps the later one waiting", first.sent, message)
 	}
 	return f
 }

@@ -145,6 +145,8 @@ func rightServers() []recorded {
 		{name: "a client that resets after its message", run: made{echo: true}.badClient(evidence.SceneResetAfter)},
 		{name: "a child that dies of the reset", run: made{echo: true, forks: true, crashesChild: true}.badClient(evidence.SceneResetAfter)},
 		{name: "two clients", run: made{echo: true}.twoClients(), skips: map[string]string{"server.reply-clean": "no room"}},
+		{name: "two clients, the first in two parts", run: made{echo: true, part: 3}.twoClients(), skips: map[string]string{"server.reply-clean": "no room"}},
+		{name: "two clients, the first not heard to its end", run: made{echo: true, part: 3, hangsReceiving: true}.twoClients(), skips: map[string]string{"server.reply-clean": "no room"}},
 		{name: "two clients, two threads", run: made{echo: true, threads: true}.twoClients(), skips: map[string]string{"server.reply-clean": "no room"}},
 		{name: "many clients", run: made{echo: true}.manyClients(5, 5, 5), skips: map[string]string{"server.reply-clean": "no room"}},
 		{name: "many clients, a pool that opens early", run: made{echo: true}.manyClients(5, 9, 9), skips: map[string]string{"server.reply-clean": "no room"}},

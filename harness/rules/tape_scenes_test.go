@@ -330,10 +330,10 @@ func (m made) twoClients() *evidence.Run {
 	s := m.start(t)
 	first := s.connect(clientAddress, false)
 	one := s.hire(s.accept(clientAddress))
+	if s.part > 0 {
+		first.sends(s.message(text)[:s.part])
+	}
 	if s.hangs {
-		if s.part > 0 {
-			first.sends(s.message(text)[:s.part])
-		}
 		one.on()
 		s.pending(one.talks, evidence.Call{Op: evidence.OpRecv, Length: 128})
 		later := s.connect(laterAddress, false)
@@ -346,7 +346,10 @@ func (m made) twoClients() *evidence.Run {
 	two := s.hire(s.accept(laterAddress))
 	later.sends(s.message(text + " too"))
 	s.talk(later, two, text+" too")
-	first.sends(s.message(text))
+	if s.hangsReceiving { // nothing more happens
+		return s.end()
+	}
+	first.sends(s.message(text)[s.part:])
 	s.talk(first, one, text)
 	s.wait()
 	return s.end()
