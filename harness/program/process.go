@@ -131,10 +131,7 @@ func (p Program) Start(ctx context.Context, s Start) (*Process, error) {
 	proc.tied = context.AfterFunc(ctx, func() { proc.stop(reasonOf(ctx)) })
 	if limits.Folder >= 0 {
 		proc.helpers.Go(func() {
-			folder.watch(limits.Folder, proc.gone, func() {
-				proc.reach("working folder: more than " + size(limits.Folder))
-				proc.stop(ReasonFolder)
-			})
+			folder.watch(limits.Folder, proc.gone, func() { proc.stop(ReasonFolder) })
 		})
 	}
 	go proc.finish()
@@ -279,8 +276,14 @@ func (p *Process) stop(reason string) {
 	if closed(p.gone) || p.runner == nil {
 		return
 	}
+	if p.overfull() {
+		reason = ReasonFolder
+	}
 	if !p.mark(reason) {
 		return
+	}
+	if reason == ReasonFolder {
+		p.reach("working folder: more than " + size(p.limits.Folder))
 	}
 	// Looked at while it is still there.
 	others, blockedIn := 0, ""
@@ -293,6 +296,19 @@ func (p *Process) stop(reason string) {
 	p.survivors, p.blockedIn = others, blockedIn
 	p.mu.Unlock()
 	p.runner.kill()
+}
+
+// overfull says whether the working folder holds more than it may. The folder is watched, but looked at now and
+// then only: what is said of the program must not depend on when that was.
+func (p *Process) overfull() bool { return p.limits.Folder >= 0 && p.folder.exceeds(p.limits.Folder) }
+
+// EndIfOverfull begins to end a program whose working folder holds more than it may, and says whether it does.
+func (p *Process) EndIfOverfull() bool {
+	if closed(p.gone) || !p.overfull() {
+		return false
+	}
+	p.stop(ReasonFolder)
+	return true
 }
 
 // mark notes that the harness is about to end the program, and whether it is the first to say so.

@@ -33,13 +33,16 @@ func (f *folder) watch(limit int64, quit <-chan struct{}, exceeded func()) {
 		if ok && before-now <= limit/2 {
 			continue
 		}
-		if used(f.outer, limit) > limit {
+		if f.exceeds(limit) {
 			exceeded()
 			return
 		}
 		before = now
 	}
 }
+
+// exceeds says whether the working folder holds more than so many bytes.
+func (f *folder) exceeds(limit int64) bool { return used(f.outer, limit) > limit }
 
 // entrySize is what an empty file counts, for folders full of those.
 const entrySize = 4 * kib

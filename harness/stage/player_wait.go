@@ -88,6 +88,9 @@ func (a *act) inVain(holds func() bool, number int, watch *watcher) bool {
 	if !a.over && watch.spinning && !watch.looked() {
 		return false
 	}
+	if a.current().EndIfOverfull() {
+		return false // its end is about to come
+	}
 	if number > 0 && a.log.AwaitBlocked(a.limit, number) != nil {
 		return false // it has returned, or is about to
 	}
